@@ -1,0 +1,77 @@
+"""Four families of image generators behind one small interface.
+
+    import engines
+    engine = engines.load("digits/diffusion")
+    for frame in engine.generate(engines.Request(prompt="a bold seven", seed=3)):
+        frame.images  # uint8 (N, H, W, C)
+
+Importing this package loads no weights; heavy libraries are imported when an engine is loaded.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from importlib import import_module
+from pathlib import Path
+
+from engines import checkpoint, text, worlds
+from engines.base import FAMILIES, Engine, Frame, Params, PromptError, Request
+from engines.checkpoint import CheckpointError
+from engines.text import Reading
+
+__all__ = [
+    "FAMILIES",
+    "CheckpointError",
+    "Engine",
+    "Frame",
+    "Params",
+    "PromptError",
+    "Reading",
+    "Request",
+    "available",
+    "engine_type",
+    "load",
+    "read",
+]
+
+
+def available() -> list[str]:
+    """Names of all engines, "<world>/<family>", world by world, whether or not their weights are in place."""
+    return [f"{world}/{family}" for world in worlds.NAMES for family in FAMILIES]
+
+
+def engine_type(name: str) -> type[Engine]:
+    """The class behind an engine's name, without loading weights: its `family`, `params_type` and docstring.
+
+    A name is "<world>/<family>", or "<world>/<family>-<variant>" for a sibling such as "digits/vae-map".
+    Raises ValueError for an unknown world or family.
+    """
+    world, _, engine = name.partition("/")
+    family = engine.partition("-")[0]
+    if world not in worlds.NAMES or family not in FAMILIES:
+        raise ValueError(f"engine must be one of {', '.join(available())}, got {name!r}")
+    return import_module(f"engines.{family}").ENGINE
+
+
+def load(name: str, *, device: str = "cpu", root: Path = checkpoint.ROOT) -> Engine:
+    """Load an engine with its weights from `<root>/<name>`.
+
+    Raises ValueError for an unknown name, CheckpointError (naming file and command) for missing or damaged weights.
+    """
+    kind = engine_type(name)
+    encoder = _text_encoder(name.partition("/")[0], device, root)
+    folder = root / name
+    with checkpoint.explain(folder, name):
+        model = kind.load_model(folder).to(device)
+    card = folder / "README.md"
+    return kind(model, encoder, card=card.read_text() if card.is_file() else "")
+
+
+def read(world: str, prompt: str) -> Reading:
+    """What the text encoder of a world understands of a prompt, and which words it ignores."""
+    return _text_encoder(world, "cpu", checkpoint.ROOT).read(prompt)
+
+
+@lru_cache(maxsize=8)
+def _text_encoder(world: str, device: str, root: Path) -> text.TextEncoder:
+    return text.load(world, device=device, root=root)

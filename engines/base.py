@@ -1,0 +1,179 @@
+"""What every engine shares: the request it takes, the frames it yields, the settings a visitor may move.
+
+An engine is a function from a request to a stream of frames; the last frame is the picture.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+
+from engines import checkpoint
+
+FAMILIES = ("vae", "gan", "autoregressive", "diffusion")
+MAX_IMAGES = 256
+MAX_PROMPT_LENGTH = 200
+MAX_SEED = 2**31 - 1
+
+
+class PromptError(ValueError):
+    """The prompt asks for something that the world cannot show; the message says what and what it can."""
+
+
+def slider(default: float, minimum: float, maximum: float, step: float, *, label: str, hint: str) -> Any:
+    """A number that a visitor may move. An `int` default makes an integer setting."""
+    return field(default=default, metadata={"minimum": minimum, "maximum": maximum, "step": step, "label": label, "hint": hint})
+
+
+def choice(default: str, options: tuple[str, ...], *, label: str, hint: str) -> Any:
+    """One of several named options."""
+    return field(default=default, metadata={"options": options, "label": label, "hint": hint})
+
+
+@dataclass(frozen=True)
+class Params:
+    """Base of an engine's settings: every field is a `slider` or a `choice`, checked on creation.
+
+    Raises ValueError naming the field, the value and what is allowed.
+    """
+
+    def __post_init__(self):
+        for f in dataclasses.fields(self):
+            value = getattr(self, f.name)
+            if "options" in f.metadata:
+                if value not in f.metadata["options"]:
+                    raise ValueError(f"{f.name} must be one of {', '.join(f.metadata['options'])}, got {value!r}")
+            else:
+                check_number(f.name, value, f.metadata["minimum"], f.metadata["maximum"], integer=isinstance(f.default, int))
+
+
+def check_number(name: str, value: Any, minimum: float, maximum: float, *, integer: bool) -> None:
+    """Raise ValueError unless `value` is a finite number (a whole one if `integer`) in [minimum, maximum]."""
+    kind = "a whole number" if integer else "a number"
+    allowed = (int, np.integer) if integer else (int, float, np.integer, np.floating)
+    if isinstance(value, bool) or not isinstance(value, allowed) or not minimum <= value <= maximum:
+        raise ValueError(f"{name} must be {kind} from {minimum:g} to {maximum:.10g}, got {value!r}")
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a visitor asks for.
+
+    prompt: text, one text per image (a tuple), or None or "" for an unconditional picture. At most 200 characters.
+    seed: 0 ... 2**31 - 1. Image i depends on seed + i alone.
+    num_images: 1 ... 256.
+    params: an instance of the engine's `params_type`, or None for its defaults.
+
+    Raises ValueError naming the field, the value and the range.
+    """
+
+    prompt: str | tuple[str, ...] | None = None
+    seed: int = 0
+    num_images: int = 1
+    params: Params | None = None
+
+    def __post_init__(self):
+        check_number("num_images", self.num_images, 1, MAX_IMAGES, integer=True)
+        check_number("seed", self.seed, 0, MAX_SEED, integer=True)
+        if isinstance(self.prompt, tuple) and len(self.prompt) != self.num_images:
+            raise ValueError(f"prompt must be one text or one per image ({self.num_images}), got {len(self.prompt)}")
+        for prompt in self.prompts:
+            if not isinstance(prompt, str):
+                raise ValueError(f"prompt must be text, got {prompt!r}")
+            if len(prompt) > MAX_PROMPT_LENGTH:
+                raise ValueError(f"prompt must have at most {MAX_PROMPT_LENGTH} characters, got {len(prompt)}")
+
+    @property
+    def prompts(self) -> tuple[str, ...]:
+        """One prompt per image; "" where nothing is asked."""
+        return self.prompt if isinstance(self.prompt, tuple) else (self.prompt or "",) * self.num_images
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """One seed per image, wrapped at the end of the range."""
+        return tuple((self.seed + i) % (MAX_SEED + 1) for i in range(self.num_images))
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One moment of an engine's work; the last one holds the picture.
+
+    images: uint8 (N, H, W, C), the current best picture.
+    step, num_steps: 1 ... num_steps; rises from frame to frame.
+    nfe: network evaluations so far (a guided step counts both of its evaluations).
+    seconds: engine time so far: network work only, no preview, no encoding, no waiting.
+    extra: the family's own arrays, for example x_t or the distribution over the next pixel.
+    """
+
+    images: np.ndarray
+    step: int
+    num_steps: int
+    nfe: int
+    seconds: float
+    extra: dict[str, np.ndarray] = field(default_factory=dict)
+
+
+class Stopwatch:
+    """Adds up the seconds spent inside its `with` blocks."""
+
+    def __init__(self, device: torch.device):
+        self.device = device
+        self.seconds = 0.0
+
+    @contextmanager
+    def __call__(self):
+        start = time.perf_counter()
+        yield
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
+        self.seconds += time.perf_counter() - start
+
+
+class Engine:
+    """One family trained on one world. Subclasses implement `generate`."""
+
+    family: ClassVar[str]
+    params_type: ClassVar[type[Params]]
+
+    def __init__(self, model: torch.nn.Module, text_encoder: Any, *, card: str = ""):
+        self.model = model.eval()
+        self.text_encoder = text_encoder.eval()
+        self.world = text_encoder.world
+        self.card = card
+
+    @property
+    def device(self) -> torch.device:
+        return next(self.model.parameters()).device
+
+    def generate(self, request: Request) -> Iterator[Frame]:
+        """Yield the frames of one request, oldest first; the last one holds the picture."""
+        raise NotImplementedError
+
+    def save_model(self, folder: Path) -> None:
+        """Write the weights in half precision, with their config."""
+        checkpoint.save(self.model, folder)
+
+    def params(self, request: Request) -> Params:
+        """The request's settings, or the defaults. Raises ValueError when they belong to another engine."""
+        params = self.params_type() if request.params is None else request.params
+        if not isinstance(params, self.params_type):
+            raise ValueError(f"params must be {self.params_type.__name__}, got {type(params).__name__}")
+        return params
+
+
+def generators(request: Request) -> list[torch.Generator]:
+    """One CPU generator per image, seeded with seed + i."""
+    return [torch.Generator("cpu").manual_seed(seed) for seed in request.seeds]
+
+
+def randn(shape: tuple[int, ...], rngs: list[torch.Generator]) -> torch.Tensor:
+    """Standard normal noise (N, *shape) on the CPU, image i from generator i alone."""
+    return torch.stack([torch.randn(shape, generator=rng) for rng in rngs])

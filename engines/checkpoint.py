@@ -1,0 +1,70 @@
+"""Folders with weights: config.json beside safetensors, read strictly.
+
+`checkpoints/<world>/<engine>/` holds what diffusers' `save_pretrained` writes, in half precision on disk and single
+precision in memory. Anything missing, cut short or of another shape raises `CheckpointError`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+
+ROOT = Path(__file__).resolve().parents[1] / "checkpoints"
+WEIGHTS = "diffusion_pytorch_model.safetensors"
+
+
+class CheckpointError(RuntimeError):
+    """A weights folder cannot be used; the message names the file and the command that makes it."""
+
+
+@contextmanager
+def explain(folder: Path, name: str) -> Iterator[None]:
+    """Turn a missing or damaged file in `folder` into a CheckpointError that says how to make it again."""
+    try:
+        yield
+    except (OSError, KeyError, ValueError, TypeError, RuntimeError, SafetensorError) as error:
+        if isinstance(error, CheckpointError):
+            raise
+        shown = f"checkpoints/{name}" if folder.is_relative_to(ROOT) else str(folder)
+        reason = " ".join(str(error).split())[:300]
+        raise CheckpointError(f"{shown} cannot be loaded: {reason}. Make it with: python -m engines.training {name}") from error
+
+
+def save(model: torch.nn.Module, folder: Path) -> None:
+    """Write a diffusers model in half precision."""
+    model.half().save_pretrained(folder)
+    model.float()
+
+
+def load(model_type: type, folder: Path) -> torch.nn.Module:
+    """Build `model_type` from its config.json and fill it from its safetensors file, in single precision."""
+    config = read_config(folder)
+    if config.get("_class_name") != model_type.__name__:
+        raise CheckpointError(f"{folder / 'config.json'} describes {config.get('_class_name')}, expected {model_type.__name__}")
+    model = model_type.from_config(config)
+    load_weights(model, folder / WEIGHTS)
+    return model
+
+
+def read_config(folder: Path) -> dict:
+    """The settings in a folder's config.json."""
+    path = folder / "config.json"
+    if not path.is_file():
+        raise FileNotFoundError(f"{path.name} is missing")
+    return json.loads(path.read_text())
+
+
+def load_weights(module: torch.nn.Module, path: Path) -> None:
+    """Fill a module from a safetensors file: every name and every shape must match."""
+    if not path.is_file():
+        raise FileNotFoundError(f"{path.name} is missing")
+    try:
+        module.load_state_dict({key: value.float() for key, value in load_file(path).items()}, strict=True)
+    except (SafetensorError, RuntimeError) as error:
+        raise ValueError(f"{path.name} is damaged or of another model ({error})") from error

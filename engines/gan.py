@@ -1,0 +1,161 @@
+"""Generative adversarial network: a generator learns to draw pictures that a discriminator takes for real.
+
+One pass turns a random vector z into a picture (Goodfellow et al. 2014, arXiv:1406.2661), here with convolutions
+(Radford et al. 2015, arXiv:1511.06434). Training uses the relativistic pairing loss with zero-centred gradient penalties on
+real and drawn pictures (Huang et al. 2024, arXiv:2501.05441), which converges without batch norm or other tricks. The text
+enters the generator beside z and the discriminator by projection (Miyato and Koyama 2018, arXiv:1802.05637).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from diffusers import ConfigMixin, ModelMixin
+from diffusers.configuration_utils import register_to_config
+from torch import nn
+
+from engines import checkpoint
+from engines.base import Engine, Frame, Params, Request, Stopwatch, generators, randn, slider
+from engines.images import to_uint8
+
+
+class ConvGenerator(ModelMixin, ConfigMixin):
+    """z and text -> picture: a 7x7 map from a linear layer, doubled twice, each block scaled by the style."""
+
+    @register_to_config
+    def __init__(
+        self,
+        image_shape: tuple[int, int, int] = (28, 28, 1),  # H, W, C; H and W multiples of 4
+        latent_dim: int = 64,
+        style_dim: int = 256,
+        channels: tuple[int, int, int] = (160, 80, 40),  # at H / 4, H / 2 and H
+        text_dim: int = 256,
+    ):
+        super().__init__()
+        h, w, c = image_shape
+        self.mapping = nn.Sequential(
+            nn.Linear(latent_dim + text_dim, style_dim), nn.LeakyReLU(0.2), nn.Linear(style_dim, style_dim), nn.LeakyReLU(0.2)
+        )
+        self.start = nn.Linear(style_dim, channels[0] * (h // 4) * (w // 4))
+        widths = ((channels[0], channels[0]), (channels[0], channels[1]), (channels[1], channels[2]))
+        self.blocks = nn.ModuleList(StyledBlock(before, after, style_dim) for before, after in widths)
+        self.finish = nn.Conv2d(channels[2], c, 3, padding=1)
+
+    def forward(self, z: torch.Tensor, text: torch.Tensor) -> torch.Tensor:
+        """(N, latent_dim), (N, D) -> (N, C, H, W) in [-1, 1]."""
+        h, w, _ = self.config.image_shape
+        style = self.mapping(torch.cat([z, text], dim=1))  # (N, style_dim)
+        x = self.start(style).view(-1, self.config.channels[0], h // 4, w // 4)
+        for i, block in enumerate(self.blocks):
+            if i > 0:
+                x = F.interpolate(x, scale_factor=2, mode="nearest")
+            x = block(x, style)  # (N, channels[i], H / 4 * 2**i, W / 4 * 2**i)
+        return self.finish(x).tanh()
+
+
+class StyledBlock(nn.Module):
+    """Two 3x3 convolutions, the first scaled per channel by the style."""
+
+    def __init__(self, before: int, after: int, style_dim: int):
+        super().__init__()
+        self.first = nn.Conv2d(before, after, 3, padding=1)
+        self.scale = nn.Linear(style_dim, after)
+        self.second = nn.Conv2d(after, after, 3, padding=1)
+
+    def forward(self, x: torch.Tensor, style: torch.Tensor) -> torch.Tensor:
+        x = F.leaky_relu(self.first(x) * (1 + self.scale(style))[:, :, None, None], 0.2)
+        return F.leaky_relu(self.second(x), 0.2)
+
+
+class ConvDiscriminator(ModelMixin, ConfigMixin):
+    """Picture and text -> one score: higher means more like a real picture of that text. Used in training only."""
+
+    @register_to_config
+    def __init__(self, image_shape: tuple[int, int, int] = (28, 28, 1), channels: tuple[int, int] = (64, 128), width: int = 256, text_dim: int = 256):
+        super().__init__()
+        h, w, c = image_shape
+        self.body = nn.Sequential(
+            nn.Conv2d(c, channels[0], 4, stride=2, padding=1),
+            nn.LeakyReLU(0.2),
+            nn.Conv2d(channels[0], channels[0], 3, padding=1),
+            nn.LeakyReLU(0.2),
+            nn.Conv2d(channels[0], channels[1], 4, stride=2, padding=1),
+            nn.LeakyReLU(0.2),
+            nn.Conv2d(channels[1], channels[1], 3, padding=1),
+            nn.LeakyReLU(0.2),
+            nn.Flatten(),
+            nn.Linear(channels[1] * (h // 4) * (w // 4), width),
+            nn.LeakyReLU(0.2),
+        )
+        self.text = nn.Linear(text_dim, width)
+        self.score = nn.Linear(width, 1)
+
+    def forward(self, x: torch.Tensor, text: torch.Tensor) -> torch.Tensor:
+        """(N, C, H, W), (N, D) -> (N,)."""
+        features = self.body(x)  # (N, width)
+        return self.score(features)[:, 0] + (features * self.text(text)).sum(1) / features.shape[1] ** 0.5
+
+
+def discriminator_loss(
+    discriminator: nn.Module, real: torch.Tensor, fake: torch.Tensor, text: torch.Tensor, *, gamma: float
+) -> dict[str, torch.Tensor]:
+    """Relativistic pairing loss with R1 and R2 penalties (Huang et al. 2024, eq. 2 and 5); real and fake share the text.
+
+    gamma weighs the penalties; 0 leaves them out (they need a second derivative, so they may be applied every few steps).
+    """
+    if gamma == 0:
+        gap = discriminator(real, text) - discriminator(fake, text)
+        return {"d_loss": F.softplus(-gap).mean(), "d_gap": gap.mean()}
+    real, fake = real.detach().requires_grad_(), fake.detach().requires_grad_()
+    real_score, fake_score = discriminator(real, text), discriminator(fake, text)
+    r1, r2 = squared_gradient(real_score, real), squared_gradient(fake_score, fake)
+    gap = real_score - fake_score
+    return {"d_loss": F.softplus(-gap).mean() + gamma / 2 * (r1 + r2), "d_gap": gap.mean(), "r1": r1, "r2": r2}
+
+
+def squared_gradient(scores: torch.Tensor, images: torch.Tensor) -> torch.Tensor:
+    """Mean squared norm of the scores' gradient with respect to the images, differentiable."""
+    (gradient,) = torch.autograd.grad(scores.sum(), images, create_graph=True)
+    return gradient.square().sum((1, 2, 3)).mean()
+
+
+def generator_loss(discriminator: nn.Module, real: torch.Tensor, fake: torch.Tensor, text: torch.Tensor) -> dict[str, torch.Tensor]:
+    """The generator's side of the relativistic pairing loss: drawn pictures should score above real ones."""
+    return {"g_loss": F.softplus(discriminator(real, text) - discriminator(fake, text)).mean()}
+
+
+@dataclass(frozen=True)
+class GANParams(Params):
+    """Settings of a GAN."""
+
+    truncation_psi: float = slider(
+        1.0, 0.0, 1.5, 0.05, label="Truncation ψ", hint="Scale of the random vector: lower is more typical, higher is more varied."
+    )
+
+
+class GANEngine(Engine):
+    """Draws in one pass: the generator turns a random vector into a picture."""
+
+    family = "gan"
+    params_type = GANParams
+
+    @staticmethod
+    def load_model(folder: Path) -> nn.Module:
+        return checkpoint.load(ConvGenerator, folder)
+
+    @torch.inference_mode()
+    def generate(self, request: Request) -> Iterator[Frame]:
+        params = self.params(request)
+        watch = Stopwatch(self.device)
+        with watch():
+            text = self.text_encoder.encode(request.prompts)  # (N, D)
+            z = params.truncation_psi * randn((self.model.config.latent_dim,), generators(request))  # (N, latent_dim)
+            x = self.model(z.to(self.device), text)  # (N, C, H, W)
+        yield Frame(to_uint8(x), step=1, num_steps=1, nfe=1, seconds=watch.seconds, extra={"z": z.numpy()})
+
+
+ENGINE = GANEngine

@@ -1,0 +1,1 @@
+"""How the engines' weights are made: `python -m engines.training <world>/<engine>`."""

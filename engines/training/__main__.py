@@ -1,0 +1,71 @@
+"""python -m engines.training digits/diffusion --minutes 40 --resume --device auto
+
+Trains one engine (or "<world>/text", the text encoder that all engines of a world share) and writes weights, log, sample sheet
+and model card to its folder under checkpoints/. Images come from the hub, or from the folder named by PLAYGROUND_DATA.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import logging
+import os
+from importlib import import_module
+from pathlib import Path
+
+import torch
+
+import engines
+from engines import checkpoint, text, worlds
+from engines.training import cards, loop
+from engines.training import text as text_recipe
+
+
+def main(arguments: list[str] | None = None) -> None:
+    args = parse(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    device = ("cuda" if torch.cuda.is_available() else "cpu") if args.device == "auto" else args.device
+    if device == "cpu":
+        torch.set_num_threads(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count())
+    world_name, _, engine_name = args.name.partition("/")
+    world = worlds.load(world_name)
+    out = args.out or checkpoint.ROOT / args.name
+    if engine_name == "text":
+        text_recipe.train(world, steps=args.steps or text_recipe.STEPS, out=out, device=device, seed=args.seed)
+        return
+
+    kind = engines.engine_type(args.name)
+    family, _, variant = engine_name.partition("-")
+    module = import_module(f"engines.training.{family}")
+    recipe = module.RECIPES[args.scale]
+    recipe = dataclasses.replace(recipe, learning_rate=recipe.learning_rate * args.learning_rate_scale)
+    encoder = text.load(world_name, device=device)
+    torch.manual_seed(args.seed)
+    trainer = module.make_trainer(world, recipe, variant=variant, text_dim=encoder.dim, device=device)
+    images, labels = world.load_images(split="train")
+    minutes = None if args.steps else args.minutes or recipe.minutes
+    clock = loop.fit(
+        trainer, kind, encoder, images, labels, out=out, minutes=minutes, steps=args.steps, resume=args.resume, seed=args.seed
+    )
+    cards.write_engine_card(out, args.name, kind, trainer, clock, scale=args.scale, num_images=len(images))
+
+
+def parse(arguments: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m engines.training", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("name", help=f"{', '.join(engines.available())}, digits/vae-map, or <world>/text")
+    parser.add_argument("--minutes", type=float, help="budget in minutes of training (default: the recipe's)")
+    parser.add_argument("--steps", type=int, help="budget in optimizer steps, instead of minutes")
+    parser.add_argument("--resume", action="store_true", help="continue the run in the output folder")
+    parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
+    parser.add_argument("--scale", choices=("default", "large"), default="default", help="two CPU cores, or one data-centre GPU")
+    parser.add_argument("--learning-rate-scale", type=float, default=1.0, help="multiply the recipe's learning rate")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--out", type=Path, help="output folder (default: checkpoints/<name>)")
+    args = parser.parse_args(arguments)
+    if args.minutes is not None and args.minutes <= 0 or args.steps is not None and args.steps <= 0:
+        parser.error("--minutes and --steps must be positive")
+    return args
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,51 @@
+"""Recipe of the GAN: generator and discriminator in turn, gradient penalties every few steps."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import nn
+
+from engines.gan import ConvDiscriminator, ConvGenerator, discriminator_loss, generator_loss
+from engines.training.loop import Recipe, Trainer
+
+RECIPES = {
+    "default": Recipe(minutes=24, batch_size=64, learning_rate=4e-4, betas=(0.0, 0.99), bf16=False, max_grad_norm=1e3),
+    "large": Recipe(minutes=10, batch_size=256, learning_rate=5e-4, betas=(0.0, 0.99), bf16=False, max_grad_norm=1e3),
+}
+R1_GAMMA = 1.0
+PENALTY_EVERY = 4  # steps; the penalty is multiplied by as much (lazy regularisation, Karras et al. 2020, arXiv:1912.04958)
+
+
+class GANTrainer(Trainer):
+    """Alternates one discriminator step and one generator step on the same real pictures and texts."""
+
+    def __init__(self, recipe: Recipe, generator: ConvGenerator, discriminator: ConvDiscriminator, *, device: str):
+        super().__init__(recipe, generator, loss=None, device=device)
+        self.discriminator = discriminator.to(self.device, memory_format=torch.channels_last)
+        self.optimizers.append(self.optimizer(self.discriminator))
+        self.count = 0
+
+    def step(self, x: torch.Tensor, text: torch.Tensor) -> dict[str, torch.Tensor]:
+        gamma = R1_GAMMA * PENALTY_EVERY if self.count % PENALTY_EVERY == 0 else 0.0
+        self.count += 1
+        z = torch.randn(2, len(x), self.model.config.latent_dim, device=self.device)
+        with torch.no_grad():
+            fake = self.model(z[0], text)
+        d_terms = discriminator_loss(self.discriminator, x, fake, text, gamma=gamma)
+        self.descend(self.optimizers[1], self.discriminator, d_terms["d_loss"])
+        self.discriminator.requires_grad_(False)
+        g_terms = generator_loss(self.discriminator, x, self.model(z[1], text), text)
+        self.descend(self.optimizers[0], self.model, g_terms["g_loss"])
+        self.discriminator.requires_grad_(True)
+        return {key: value.detach() for key, value in {**d_terms, **g_terms}.items()}
+
+    def networks(self) -> dict[str, nn.Module]:
+        return {**super().networks(), "discriminator": self.discriminator}
+
+
+def make_trainer(world: Any, recipe: Recipe, *, variant: str, text_dim: int, device: str) -> Trainer:
+    """A trainer for the convolutional GAN of a world."""
+    generator = ConvGenerator(world.image_shape, text_dim=text_dim)
+    return GANTrainer(recipe, generator, ConvDiscriminator(world.image_shape, text_dim=text_dim), device=device)

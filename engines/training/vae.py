@@ -1,0 +1,24 @@
+"""Recipe of the VAE: the evidence lower bound, plain Adam, minutes."""
+
+from __future__ import annotations
+
+import dataclasses
+from functools import partial
+from typing import Any
+
+from engines.training.loop import Recipe, Trainer
+from engines.vae import LinearVAE, loss
+
+RECIPES = {
+    "default": Recipe(minutes=8, batch_size=256, learning_rate=1e-3),
+    "large": Recipe(minutes=4, batch_size=1024, learning_rate=2e-3),
+}
+SIBLINGS = {"map": {"latent_dim": 2}}  # two latent dimensions, so that the whole latent space is a map
+
+
+def make_trainer(world: Any, recipe: Recipe, *, variant: str, text_dim: int, device: str) -> Trainer:
+    """A trainer for the VAE of a world, or for its two-latent sibling (`variant` "map")."""
+    model = LinearVAE(world.image_shape, text_dim=text_dim, **SIBLINGS.get(variant, {}))
+    if variant == "map":  # the place on the map alone decides what is drawn
+        recipe = dataclasses.replace(recipe, no_text=1.0)
+    return Trainer(recipe, model, partial(loss, beta=1.0), device=device)
