@@ -22,7 +22,7 @@ from engines.base import PromptError
 
 MAX_TOKENS = 32
 WORD = re.compile(r"\d+|[^\W\d_]+(?:'[^\W\d_]+)?|[^\s\w]", re.UNICODE)
-SPECIAL = ("<pad>", "<start>", "<end>", "<unk>")
+SPECIAL = ("<pad>", "<start>", "<unk>", "<end>")  # an end of id 2 would make CLIPTextModel pool in its legacy way, at the largest id
 
 
 @dataclass(frozen=True)
@@ -48,6 +48,7 @@ class TextEncoder(nn.Module):
         super().__init__()
         self.model = model
         self.tokenizer = tokenizer
+        self.words = frozenset(tokenizer.get_vocab())
         self.world = world
         self.dim = model.config.projection_dim
         self.heads = nn.ModuleDict({key: nn.Linear(self.dim, len(values) + 1) for key, values in world.attributes.items()})
@@ -58,7 +59,7 @@ class TextEncoder(nn.Module):
 
     def forward(self, prompts: list[str]) -> torch.Tensor:
         """Prompts -> embeddings (N, D) of mean 0 and variance 1; words outside the vocabulary are left out."""
-        known = [" ".join(word for word in split_words(prompt) if word in self.tokenizer.vocab) for prompt in prompts]
+        known = [" ".join(word for word in split_words(prompt) if word in self.words) for prompt in prompts]
         tokens = self.tokenizer(known, padding=True, truncation=True, max_length=MAX_TOKENS, return_tensors="pt").to(self.device)
         embeddings = self.model(input_ids=tokens.input_ids, attention_mask=tokens.attention_mask).text_embeds  # (N, D)
         return F.layer_norm(embeddings, (self.dim,))
@@ -84,7 +85,7 @@ class TextEncoder(nn.Module):
             value = head(embedding).argmax().item()
             if value < len(self.world.attributes[key]):
                 attributes[key] = self.world.attributes[key][value]
-        ignored = tuple(w for w in split_words(prompt) if w not in self.tokenizer.vocab and w[0].isalnum())
+        ignored = tuple(w for w in split_words(prompt) if w not in self.words and w[0].isalnum())
         return Reading(attributes, ignored, self.refusal(prompt))
 
     def refusal(self, prompt: str) -> str | None:
@@ -92,7 +93,7 @@ class TextEncoder(nn.Module):
         words = split_words(prompt)
         if reason := self.world.refusal(words):
             return reason
-        if prompt.strip() and not any(word in self.tokenizer.vocab and word[0].isalnum() for word in words):
+        if prompt.strip() and not any(word in self.words and word[0].isalnum() for word in words):
             return f"{self.world.name} knows no word of this prompt; try: {'; '.join(self.world.examples[:3])}"
         return None
 
@@ -109,7 +110,7 @@ def split_words(prompt: str) -> list[str]:
     return WORD.findall(prompt.lower())
 
 
-def build(world: Any, *, width: int = 128, layers: int = 3, heads: int = 4, dim: int = 256) -> TextEncoder:
+def build(world: Any, *, width: int = 128, layers: int = 2, heads: int = 4, dim: int = 256) -> TextEncoder:
     """An untrained encoder over the world's vocabulary."""
     from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, processors
     from transformers import CLIPTextConfig, CLIPTextModelWithProjection, PreTrainedTokenizerFast

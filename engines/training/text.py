@@ -19,8 +19,8 @@ from engines.training import cards
 
 logger = logging.getLogger(__name__)
 
-STEPS = 3000
-BATCH_SIZE = 256
+STEPS = 1500
+BATCH_SIZE = 128
 LEARNING_RATE = 1e-3
 
 

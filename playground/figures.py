@@ -1,0 +1,81 @@
+"""Figures: measured numbers with everything needed to trust them, kept in `checkpoints/<world>/figures.json`.
+
+The file maps row of the table -> engine -> name -> figure. Rows are measured at different times; writing one keeps the others.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from engines import CheckpointError, checkpoint, worlds
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One measured number.
+
+    low, high: its 95 % interval, None where there is none. unit: "" for a plain ratio. n: what it was taken over, images or
+    runs as `method` says. seed: of the first image, None where nothing is random. judge: hash of the judge that scored it,
+    "" where none did.
+    """
+
+    value: float
+    unit: str
+    n: int
+    method: str
+    machine: str
+    commit: str
+    low: float | None = None
+    high: float | None = None
+    seed: int | None = None
+    judge: str = ""
+
+
+Figures = dict[str, dict[str, dict[str, Figure]]]
+
+
+def read(world_name: str, *, root: Path = checkpoint.ROOT) -> Figures:
+    """All figures of a world: row -> engine -> name -> Figure; empty where nothing was measured.
+
+    Raises ValueError for an unknown world, CheckpointError for a damaged file.
+    """
+    path = _path(world_name, root)
+    if not path.is_file():
+        return {}
+    try:
+        rows = json.loads(path.read_text())
+        return {
+            row: {engine: {name: Figure(**fields) for name, fields in named.items()} for engine, named in engines.items()}
+            for row, engines in rows.items()
+        }
+    except (ValueError, TypeError, AttributeError) as error:
+        raise CheckpointError(
+            f"checkpoints/{world_name}/figures.json is damaged: {error}. Make it with: python -m playground.measure {world_name}"
+        ) from error
+
+
+def write(world_name: str, row: str, engine: str, named: dict[str, Figure], *, root: Path = checkpoint.ROOT) -> None:
+    """Replace the figures of one engine in one row; those of other rows and engines stay. Numbers keep six digits."""
+    rows = read(world_name, root=root)
+    rows.setdefault(row, {})[engine] = named
+    plain = {
+        row: {engine: {n: _plain(f) for n, f in figures.items()} for engine, figures in engines.items()} for row, engines in rows.items()
+    }
+    path = _path(world_name, root)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_suffix(".partial")
+    unfinished.write_text(json.dumps(plain, indent=1, sort_keys=True) + "\n")
+    unfinished.replace(path)
+
+
+def _plain(figure: Figure) -> dict:
+    fields = dataclasses.asdict(figure)
+    return {key: float(f"{value:.6g}") if isinstance(value, float) else value for key, value in fields.items()}
+
+
+def _path(world_name: str, root: Path) -> Path:
+    worlds.load(world_name)
+    return root / world_name / "figures.json"

@@ -1,0 +1,52 @@
+"""The one thread on which all networks run, with the engines and judges it has loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
+
+import torch
+
+import engines
+from engines import Engine, Reading
+from playground import judges
+
+NUM_THREADS = 2  # of torch; fixed, so that figures and pictures do not depend on the number of cores
+
+
+class Machine:
+    """Takes jobs from any number of visitors and does them one at a time, first come, first served.
+
+    So every engine's clock runs alone. Engines and judges are loaded when first needed and then kept; `engine`, `judge` and
+    `read` are to be called from within a job. The arguments are where they come from.
+    """
+
+    def __init__(
+        self,
+        *,
+        load_engine: Callable[[str], Engine] = engines.load,
+        load_judge: Callable[[str], Any] = judges.load,
+        read: Callable[[str, str], Reading] = engines.read,
+    ):
+        self._executor = ThreadPoolExecutor(1, "machine", initializer=torch.set_num_threads, initargs=(NUM_THREADS,))
+        self._load_engine, self._load_judge = load_engine, load_judge
+        self.read = read
+        self._engines: dict[str, Engine] = {}
+        self._judges: dict[str, Any] = {}
+
+    def submit(self, job: Callable[..., Any], *args: Any) -> Future:
+        """Queue a job; its result or error is in the future."""
+        return self._executor.submit(job, *args)
+
+    def engine(self, name: str) -> Engine:
+        """Raises what `engines.load` raises; a failed load is tried again next time."""
+        if name not in self._engines:
+            self._engines[name] = self._load_engine(name)
+        return self._engines[name]
+
+    def judge(self, world: str) -> Any:
+        """Raises what `judges.load` raises; a failed load is tried again next time."""
+        if world not in self._judges:
+            self._judges[world] = self._load_judge(world)
+        return self._judges[world]

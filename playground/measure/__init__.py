@@ -1,0 +1,1 @@
+"""Measuring engines for the table, one file per row: `python -m playground.measure digits`."""

@@ -1,0 +1,81 @@
+"""python -m playground.measure digits --rows quality,speed,resources
+
+Measures the engines of a world for the rows of the table and writes `checkpoints/<world>/figures.json` after each engine. Needs
+no data set: the judge ships the features of the real images. Measure speed on an otherwise idle machine.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+from pathlib import Path
+
+import torch
+
+import engines
+from engines import CheckpointError, Engine, checkpoint, worlds
+from playground import judges
+from playground.measure import quality, resources, speed
+from playground.measure.bench import Bench
+
+ROWS = {module.ROW: module.measure for module in (quality, speed, resources)}
+
+log = logging.getLogger(__name__)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    options = parse(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    torch.set_num_threads(options.threads)
+    judge = judges.load(options.world, root=options.root)
+    bench = Bench(
+        worlds.load(options.world),
+        judge,
+        load_engines(options.world, options.engines, options.root),
+        options.num_images or judge.reference.figures["num_images"],
+        options.seed,
+        root=options.root,
+        out=options.out,
+    )
+    for row in options.rows:
+        ROWS[row](bench)
+
+
+def load_engines(world_name: str, names: list[str], root: Path) -> dict[str, Engine]:
+    """The engines of a world by name; those whose weights are missing are reported and left out."""
+    loaded = {}
+    for name in names:
+        try:
+            loaded[name] = engines.load(f"{world_name}/{name}", root=root)
+        except CheckpointError as error:
+            log.warning("%s", error)
+    if not loaded:
+        raise SystemExit("no engine could be loaded")
+    return loaded
+
+
+def parse(arguments: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m playground.measure", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("world", choices=worlds.NAMES)
+    parser.add_argument("--rows", type=rows, default=list(ROWS), help=f"any of {','.join(ROWS)}")
+    parser.add_argument("--engines", type=lambda text: text.split(","), default=list(engines.FAMILIES), help="names, separated by commas")
+    parser.add_argument("--num-images", type=int, help="N (default: as many as the judge's reference holds)")
+    parser.add_argument("--seed", type=int, default=1_000_000, help="of the first image and of the captions")
+    parser.add_argument("--threads", type=int, default=2, help="of torch")
+    parser.add_argument("--root", type=Path, default=checkpoint.ROOT, help="folder of the checkpoints")
+    parser.add_argument("--out", type=Path, default=checkpoint.ROOT, help="folder that holds <world>/figures.json")
+    return parser.parse_args(arguments)
+
+
+def rows(text: str) -> list[str]:
+    """Rows named in a list separated by commas."""
+    chosen = text.split(",")
+    if unknown := [row for row in chosen if row not in ROWS]:
+        raise argparse.ArgumentTypeError(f"rows must be among {', '.join(ROWS)}, got {', '.join(unknown)}")
+    return chosen
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,116 @@
+"""What every row's measurement shares: the engines, the judge, the prompts, and how pictures are drawn and figures stamped."""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from engines import Engine, Params, Request, checkpoint
+from engines.base import MAX_IMAGES
+from engines.training import cards
+from playground import figures, metrics
+from playground.figures import Figure
+from playground.judges import Judge
+
+MIN_IMAGES = 20
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class Bench:
+    """One measuring session on one world.
+
+    engines: by name within the world, for example "vae". num_images: N of the rows about pictures; all reference images, or at
+    most half of them. seed: of the first image and of the captions. root: folder of the checkpoints. out: folder that holds
+    `<world>/figures.json`. Raises ValueError for another N.
+    """
+
+    world: Any
+    judge: Judge
+    engines: dict[str, Engine]
+    num_images: int
+    seed: int
+    root: Path = checkpoint.ROOT
+    out: Path = checkpoint.ROOT
+    machine: str = field(default_factory=lambda: cards.device_name(torch.device("cpu")))
+    commit: str = field(default_factory=cards.commit)
+
+    def __post_init__(self):
+        available = self.judge.reference.figures["num_images"]
+        if self.num_images != available and not MIN_IMAGES <= self.num_images <= available // 2:
+            raise ValueError(f"num_images must be {available}, or from {MIN_IMAGES} to {available // 2}, got {self.num_images}")
+
+    @cached_property
+    def prompts(self) -> tuple[str, ...]:
+        """One caption per reference image."""
+        rng = np.random.default_rng(self.seed)
+        labels = self.judge.reference.labels
+        return tuple(
+            self.world.caption({key: values[labels[key][i]] for key, values in self.world.attributes.items()}, rng)
+            for i in range(self.num_images)
+        )
+
+    @cached_property
+    def asked(self) -> np.ndarray:
+        """What the captions ask for, as the engines' text encoder reads them: value indices (N, A), -1 where open."""
+        encoder = next(iter(self.engines.values())).text_encoder
+        readings = {prompt: encoder.read(prompt).attributes for prompt in dict.fromkeys(self.prompts)}
+        attributes = self.world.attributes.items()
+        return np.array(
+            [[values.index(readings[p][key]) if key in readings[p] else -1 for key, values in attributes] for p in self.prompts]
+        )
+
+    def reference(self, space: str) -> np.ndarray:
+        """Features (N, D) of as many real held-out images as are drawn."""
+        return self.judge.reference.features[space][: self.num_images]
+
+    def floor(self, space: str) -> float:
+        """Fréchet distance of N other real images to `reference`."""
+        features = self.judge.reference.features[space]
+        if self.num_images == len(features):
+            return self.judge.reference.figures["floor"][space]
+        return metrics.frechet_distance(self.reference(space), features[self.num_images : 2 * self.num_images])
+
+    def draw(self, name: str, params: Params | None = None) -> np.ndarray:
+        """N pictures of one engine, uint8 (N, H, W, C), one per caption, from seeds `seed` onwards."""
+        parts, said = [], time.monotonic()
+        for start in range(0, self.num_images, MAX_IMAGES):
+            prompts = self.prompts[start : start + MAX_IMAGES]
+            request = Request(prompts, seed=self.seed + start, num_images=len(prompts), params=params)
+            *_, last = self.engines[name].generate(request)
+            parts.append(last.images)
+            if time.monotonic() - said > 10:
+                said = time.monotonic()
+                log.info("%s: %d of %d images", name, start + len(prompts), self.num_images)
+        return np.concatenate(parts)
+
+    def rng(self) -> np.random.Generator:
+        """For resampling; the same for every figure."""
+        return np.random.default_rng(self.seed)
+
+    def figure(
+        self, value: float, unit: str, *, n: int, method: str, interval: tuple[float, float] = (None, None), judged: bool = False
+    ) -> Figure:
+        """A figure stamped with this session's seed, machine, commit and, if `judged`, judge."""
+        low, high = interval
+        judge = self.judge.hash if judged else ""
+        return Figure(float(value), unit, n, method, self.machine, self.commit, low, high, self.seed, judge)
+
+    def write(self, row: str, engine: str, named: dict[str, Figure]) -> None:
+        """Store the figures of one engine in one row and show them."""
+        figures.write(self.world.name, row, engine, named, root=self.out)
+        for name, figure in named.items():
+            interval = "" if figure.low is None else f"  [{figure.low:.4g}, {figure.high:.4g}]"
+            log.info("%s  %s  %s  %.4g %s%s", row, engine, name, figure.value, figure.unit, interval)
+
+    def read(self, row: str) -> dict[str, dict[str, Figure]]:
+        """The figures stored for a row, by engine and name."""
+        return figures.read(self.world.name, root=self.out).get(row, {})

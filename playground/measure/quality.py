@@ -1,0 +1,123 @@
+"""Quality: how close drawn pictures come to real ones in the eyes of two judges, and what they lack."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from playground import metrics
+from playground.figures import Figure
+from playground.judges import SPACES
+from playground.measure.bench import Bench
+
+ROW = "quality"
+
+
+def measure(bench: Bench) -> None:
+    """Write the row's figures: real images first, then engine after engine at its default settings."""
+    bench.write(ROW, "real", measure_real(bench))
+    for name in bench.engines:
+        bench.write(ROW, name, measure_images(bench, bench.draw(name)))
+
+
+def measure_real(bench: Bench) -> dict[str, Figure]:
+    """The floor at equal N, and what the judge's reference holds: the ruler, its accuracy, density and coverage of real images."""
+    shipped = bench.judge.reference.figures
+    n = shipped["num_images"]
+    named = {}
+    for space in SPACES:
+        named[f"floor_{space}"] = bench.figure(
+            bench.floor(space), "", n=bench.num_images, method="FD between two halves of held-out real images", judged=True
+        )
+        for spoilt, value in shipped["ruler"][space].items():
+            named[f"ruler_{space} {spoilt}"] = bench.figure(value, "", n=n, method=f"FD of held-out real images, {spoilt}", judged=True)
+        for key, value in shipped["real_density_coverage"][space].items():
+            named[f"{key}_{space}"] = bench.figure(value, "", n=n, method="held-out real images, k = 5", judged=True)
+    for key, value in shipped["accuracy"].items():
+        method = "share of held-out real images whose label the judge reads"
+        named[f"accuracy_{key}"] = bench.figure(value, "", n=shipped["accuracy_num_images"], method=method, judged=True)
+    return named
+
+
+def measure_images(bench: Bench, images: np.ndarray) -> dict[str, Figure]:
+    """All figures of the row for N pictures, uint8 (N, H, W, C), drawn from the bench's captions."""
+    named = distance_figures(bench, {space: bench.judge.features(images, space=space) for space in SPACES})
+    named |= sharpness_figures(bench, images)
+    named |= attribute_figures(bench, bench.judge.attributes(images))
+    return named
+
+
+def distance_figures(bench: Bench, features: dict[str, np.ndarray]) -> dict[str, Figure]:
+    """FD, its ratio to the floor, density and coverage from features (N, D) per space; `fd_ratio` joins the spaces."""
+    n = bench.num_images
+    named = {"fd_ratio": ratio_figure(bench, features, SPACES)}
+    for space in SPACES:
+        ratio = ratio_figure(bench, features, (space,))
+        floor = bench.floor(space)
+        named[f"fd_ratio_{space}"] = ratio
+        interval = (ratio.low * floor, ratio.high * floor)
+        named[f"fd_{space}"] = bench.figure(
+            ratio.value * floor, "", n=n, interval=interval, judged=True, method=f"Fréchet distance, {space} features"
+        )
+        density, covered = metrics.neighbourhoods(bench.reference(space), features[space])
+        named[f"density_{space}"] = mean_figure(bench, density, method=f"density, k = 5, {space} features")
+        named[f"coverage_{space}"] = mean_figure(bench, covered, method=f"coverage, k = 5, {space} features")
+    return named
+
+
+def ratio_figure(bench: Bench, features: dict[str, np.ndarray], spaces: tuple[str, ...]) -> Figure:
+    """FD over the floor at equal N, the geometric mean over `spaces`."""
+    real = {space: metrics.fit_gaussian(bench.reference(space)) for space in spaces}
+    floor = {space: bench.floor(space) for space in spaces}
+
+    def ratio(chosen: np.ndarray) -> float:
+        fake = {space: metrics.fit_gaussian(features[space][chosen]) for space in spaces}
+        return metrics.geometric_mean([metrics.gaussian_distance(real[space], fake[space]) / floor[space] for space in spaces])
+
+    n = bench.num_images
+    interval = metrics.bootstrap_interval(ratio, n, rng=bench.rng())
+    method = f"FD / floor at equal N, {' and '.join(spaces)} features; 200 resamples"
+    return bench.figure(ratio(np.arange(n)), "× real", n=n, method=method, interval=interval, judged=True)
+
+
+def sharpness_figures(bench: Bench, images: np.ndarray) -> dict[str, Figure]:
+    """Variance of the Laplacian over that of real images."""
+    ratio = metrics.sharpness(images) / bench.judge.reference.figures["sharpness"]
+    return {"sharpness": mean_figure(bench, ratio, unit="× real", method="variance of the Laplacian over that of real images")}
+
+
+def attribute_figures(bench: Bench, found: dict[str, np.ndarray]) -> dict[str, Figure]:
+    """Class histogram distance, and adherence to what the captions ask: the subject alone, and every attribute named."""
+    subject = bench.world.subject
+    keys = list(bench.world.attributes)
+    real = bench.judge.reference.labels[subject][: bench.num_images]
+    classes = len(bench.world.attributes[subject])
+
+    def difference(chosen: np.ndarray) -> float:
+        return metrics.histogram_distance(real, found[subject][chosen], num_classes=classes)
+
+    everything = np.arange(bench.num_images)
+    method = f"total variation between histograms of {subject}, real and drawn"
+    interval = metrics.bootstrap_interval(difference, bench.num_images, rng=bench.rng())
+    named = {
+        "class_distance": bench.figure(difference(everything), "", n=bench.num_images, method=method, interval=interval, judged=True),
+    }
+    answers = np.stack([found[key] for key in keys], axis=1)  # (N, A)
+    column = [keys.index(subject)]
+    named[f"adherence_{subject}"] = adherence_figure(bench, bench.asked[:, column], answers[:, column], what=subject)
+    named["adherence"] = adherence_figure(bench, bench.asked, answers, what="attributes")
+    return named
+
+
+def adherence_figure(bench: Bench, asked: np.ndarray, found: np.ndarray, *, what: str) -> Figure:
+    """Share found of what the captions ask; images that ask for nothing are left out of n."""
+    named = (asked >= 0).any(1)
+    asked, found = asked[named], found[named]
+    interval = metrics.bootstrap_interval(lambda chosen: metrics.adherence(asked[chosen], found[chosen]), len(asked), rng=bench.rng())
+    method = f"share of the {what} named in captions that the judge reads in the picture"
+    return bench.figure(metrics.adherence(asked, found), "", n=len(asked), method=method, interval=interval, judged=True)
+
+
+def mean_figure(bench: Bench, values: np.ndarray, *, method: str, unit: str = "") -> Figure:
+    """The mean of one number per image."""
+    interval = metrics.bootstrap_interval(lambda chosen: values[chosen].mean(), len(values), rng=bench.rng())
+    return bench.figure(values.mean(), unit, n=len(values), method=method, interval=interval, judged=True)

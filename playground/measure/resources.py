@@ -1,0 +1,123 @@
+"""Resources: what it took to train an engine to nearly its best, and what a picture takes."""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from engines import Request, checkpoint
+from playground import metrics
+from playground.figures import Figure
+from playground.judges import SPACES
+from playground.measure import speed
+from playground.measure.bench import Bench
+
+ROW = "resources"
+WITHIN = 1.1  # of the engine's own best Fréchet distance
+RESAMPLES = 200
+
+log = logging.getLogger(__name__)
+
+
+def measure(bench: Bench) -> None:
+    """Write the row's figures, engine after engine, at the settings of the speed row where that was measured."""
+    for name in bench.engines:
+        bench.write(ROW, name, measure_engine(bench, name))
+
+
+def measure_engine(bench: Bench, name: str) -> dict[str, Figure]:
+    """All figures of the row for one engine."""
+    engine, folder = bench.engines[name], bench.root / bench.world.name / name
+    params = speed.chosen_params(engine, bench.read(speed.ROW).get(name, {}))
+    count = 2 * speed.multiply_adds(engine, Request(bench.prompts[0], seed=bench.seed, params=params))
+    parameters = sum(p.numel() for p in engine.model.parameters())
+    size = sum(path.stat().st_size for path in folder.glob("*.safetensors"))
+    named = {
+        "image_flops": bench.figure(count, "FLOPs", n=1, method="two per multiply-add of one image at the speed row's settings"),
+        "parameters": bench.figure(parameters, "", n=1, method="of the network that draws, text encoder left out"),
+        "file_size": bench.figure(size / 1e6, "MB", n=1, method="weights on disk, half precision"),
+        "peak_memory": bench.figure(
+            peak_memory(f"{bench.world.name}/{name}", bench.root),
+            "MB",
+            n=1,
+            method="most memory resident in a process that loads the engine and draws one image, libraries included",
+        ),
+    }
+    return named | training_figures(bench, folder, count)
+
+
+def training_figures(bench: Bench, folder: Path, image_flops: float) -> dict[str, Figure]:
+    """Hours and FLOPs of training from the engine's own log, and `cost`, which joins them with the FLOPs of an image.
+
+    Empty where the folder holds no log; without `cost` where it holds no pictures drawn during training.
+    """
+    named: dict[str, Figure] = {}
+    if (folder / "training.jsonl").is_file():
+        last = json.loads((folder / "training.jsonl").read_text().splitlines()[-1])
+        method = "from the training log; the model card names the device"
+        named["training_hours"] = bench.figure(last["seconds"] / 3600, "h", n=1, method=method)
+        named["training_flops"] = bench.figure(
+            last["flops"], "FLOPs", n=1, method="counted for one step, times steps, from the training log"
+        )
+    if (folder / "progress.npz").is_file():
+        with np.load(folder / "progress.npz") as progress:
+            images, flops = progress["images"], progress["flops"]
+        value, interval = flops_to_best(bench, images, flops)
+        method = f"training FLOPs at the first of {len(flops)} sets of n pictures whose FD is within 10 % of the engine's best"
+        n = images.shape[1]
+        named["flops_to_best"] = bench.figure(value, "FLOPs", n=n, method=method, interval=interval, judged=True)
+        cost, low, high = (math.sqrt(f * image_flops) for f in (value, *interval))
+        method = "geometric mean of training FLOPs until 110 % of the engine's own best FD and FLOPs per image"
+        named["cost"] = bench.figure(cost, "FLOPs", n=n, method=method, interval=(low, high), judged=True)
+    else:
+        log.warning("%s: no progress.npz, so the cost of training to 110 %% of the best FD stays unmeasured", folder.name)
+    return named
+
+
+def flops_to_best(bench: Bench, images: np.ndarray, flops: np.ndarray) -> tuple[float, tuple[float, float]]:
+    """Training FLOPs until 110 % of the best Fréchet distance, and its 95 % interval over resampled pictures.
+
+    images: uint8 (K, M, H, W, C), sets drawn in the course of training. flops: (K,), spent until each. The distance is the
+    geometric mean over the judge's spaces.
+    """
+    features = {space: [bench.judge.features(pictures, space=space) for pictures in images] for space in SPACES}
+    real = {space: metrics.fit_gaussian(bench.judge.reference.features[space]) for space in SPACES}
+
+    def reached(chosen: np.ndarray) -> float:
+        distances = [
+            metrics.geometric_mean(
+                [metrics.gaussian_distance(real[space], metrics.fit_gaussian(features[space][k][chosen])) for space in SPACES]
+            )
+            for k in range(len(images))
+        ]
+        return float(flops[first_within(distances)])
+
+    m, rng = images.shape[1], bench.rng()
+    value = reached(np.arange(m))
+    draws = [reached(rng.integers(m, size=m)) for _ in range(RESAMPLES)]
+    low, high = np.percentile(draws, (2.5, 97.5))
+    return value, (float(min(low, value)), float(max(high, value)))
+
+
+def first_within(distances: list[float]) -> int:
+    """Index of the first distance within 10 % of the smallest."""
+    return next(i for i, distance in enumerate(distances) if distance <= WITHIN * min(distances))
+
+
+def peak_memory(name: str, root: Path) -> float:
+    """Megabytes resident at most in a fresh process that loads an engine and draws one picture."""
+    program = (
+        "import pathlib, resource, sys, engines\n"
+        "engine = engines.load(sys.argv[1], root=pathlib.Path(sys.argv[2]))\n"
+        "for _ in engine.generate(engines.Request()): pass\n"
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == 'darwin' else 1024) / 1e6)\n"
+    )
+    command = [sys.executable, "-c", program, name, str(root.resolve())]
+    answer = subprocess.run(command, capture_output=True, text=True, check=True, cwd=checkpoint.ROOT.parent)
+    return float(answer.stdout.splitlines()[-1])

@@ -1,0 +1,146 @@
+"""Speed: seconds per picture, one at a time, on an otherwise idle machine; and how they come about.
+
+Engines that take steps towards a picture run at the fewest steps whose Fréchet distance is within 10 % of their best.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import logging
+
+import numpy as np
+import torch
+from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
+
+from engines import Engine, Frame, Params, Request
+from playground import metrics
+from playground.figures import Figure
+from playground.judges import SPACES
+from playground.measure.bench import Bench
+from playground.measure.quality import ratio_figure
+
+ROW = "speed"
+STEPS = "num_inference_steps"  # the setting that is swept, wherever an engine has it
+SWEEP = (5, 10, 20, 50)
+WITHIN = 1.1  # of the best Fréchet distance
+WARM_UPS, RUNS, BATCH = 3, 20, 16
+PARTS = 8  # of an engine's frames, for seconds per step by position
+
+log = logging.getLogger(__name__)
+
+
+def measure(bench: Bench) -> None:
+    """Write the row's figures: the sweep of every engine that has steps, then all engines' times, interleaved."""
+    named: dict[str, dict[str, Figure]] = {}
+    for name in bench.engines:
+        named[name] = measure_sweep(bench, name)
+        if named[name]:
+            bench.write(ROW, name, named[name])
+    settings = {name: chosen_params(engine, named[name]) for name, engine in bench.engines.items()}
+    runs = time_interleaved(bench, settings)
+    for name, engine in bench.engines.items():
+        named[name] |= time_figures(bench, runs[name])
+        named[name] |= measure_batch(bench, engine, settings[name])
+        count = multiply_adds(engine, Request(bench.prompts[0], seed=bench.seed, params=settings[name]))
+        named[name]["multiply_adds"] = bench.figure(
+            count, "", n=1, method="multiply-adds of one image, text encoder included, counted in torch"
+        )
+        bench.write(ROW, name, named[name])
+
+
+def measure_sweep(bench: Bench, name: str) -> dict[str, Figure]:
+    """Quality and time at several numbers of steps, and the number chosen; empty for an engine without steps."""
+    engine = bench.engines[name]
+    fields = {field.name: field for field in dataclasses.fields(engine.params_type)}
+    if STEPS not in fields:
+        return {}
+    limits = fields[STEPS].metadata
+    ratios, named = {}, {}
+    for steps in sorted({*SWEEP, fields[STEPS].default}):
+        if not limits["minimum"] <= steps <= limits["maximum"]:
+            continue
+        params = engine.params_type(**{STEPS: steps})
+        images = bench.draw(name, params)
+        ratios[steps] = ratio_figure(bench, {space: bench.judge.features(images, space=space) for space in SPACES}, SPACES)
+        named[f"fd_ratio at {steps} steps"] = ratios[steps]
+        named[f"seconds at {steps} steps"] = time_figures(bench, time_interleaved(bench, {name: params})[name])["seconds"]
+        log.info("%s at %d steps: FD / floor %.3g, %.3g s", name, steps, ratios[steps].value, named[f"seconds at {steps} steps"].value)
+    chosen = fewest_steps({steps: figure.value for steps, figure in ratios.items()})
+    method = f"fewest of {', '.join(map(str, ratios))} steps whose FD / floor is within 10 % of the best"
+    named[STEPS] = bench.figure(chosen, "steps", n=bench.num_images, method=method, judged=True)
+    return named
+
+
+def fewest_steps(ratios: dict[int, float]) -> int:
+    """The smallest number of steps whose distance is within 10 % of the smallest distance."""
+    return min(steps for steps, ratio in ratios.items() if ratio <= WITHIN * min(ratios.values()))
+
+
+def chosen_params(engine: Engine, named: dict[str, Figure]) -> Params:
+    """The engine's default settings, with the number of steps that its sweep chose."""
+    return engine.params_type(**({STEPS: int(named[STEPS].value)} if STEPS in named else {}))
+
+
+def time_interleaved(bench: Bench, settings: dict[str, Params]) -> dict[str, list[list[Frame]]]:
+    """All frames of `RUNS` single pictures per engine, after `WARM_UPS`; the engines take turns, so that all meet the same machine."""
+    runs: dict[str, list[list[Frame]]] = {name: [] for name in settings}
+    for run in range(WARM_UPS + RUNS):
+        for name, params in settings.items():
+            request = Request(bench.prompts[run % bench.num_images], seed=bench.seed + run, params=params)
+            frames = list(bench.engines[name].generate(request))
+            if run >= WARM_UPS:
+                runs[name].append(frames)
+    return runs
+
+
+def time_figures(bench: Bench, runs: list[list[Frame]]) -> dict[str, Figure]:
+    """Median seconds per picture, network evaluations, and where an engine has many frames the seconds per step by position."""
+    seconds = np.array([frames[-1].seconds for frames in runs])
+    interval = metrics.bootstrap_interval(lambda chosen: float(np.median(seconds[chosen])), len(seconds), rng=bench.rng())
+    method = f"median engine time of one image at batch 1 after {WARM_UPS} warm-ups, n runs, engines in turn"
+    named = {
+        "seconds": bench.figure(np.median(seconds), "s", n=len(seconds), method=method, interval=interval),
+        "nfe": bench.figure(runs[0][-1].nfe, "", n=1, method="network evaluations for one image"),
+    }
+    if len(runs[0]) > 20:
+        by_position = np.median([seconds_per_step(frames) for frames in runs], axis=0)
+        for part, value in enumerate(by_position, start=1):
+            method = f"median over n runs, part {part} of {PARTS} of the picture"
+            named[f"seconds per step, part {part} of {PARTS}"] = bench.figure(value, "s", n=len(runs), method=method)
+    return named
+
+
+def seconds_per_step(frames: list[Frame]) -> np.ndarray:
+    """Seconds per step in equal parts of one picture's frames, (PARTS,)."""
+    ends = np.linspace(0, len(frames), PARTS + 1).round().astype(int)
+    steps = np.array([0, *(frame.step for frame in frames)])[ends]
+    seconds = np.array([0.0, *(frame.seconds for frame in frames)])[ends]
+    return np.diff(seconds) / np.diff(steps)
+
+
+def measure_batch(bench: Bench, engine: Engine, params: Params) -> dict[str, Figure]:
+    """Images per second when 16 are drawn at once: the median of three batches after one to warm up."""
+    prompts = tuple(itertools.islice(itertools.cycle(bench.prompts), BATCH))
+    seconds = []
+    for run in range(4):
+        *_, last = engine.generate(Request(prompts, seed=bench.seed + run, num_images=BATCH, params=params))
+        seconds.append(last.seconds)
+    rate = BATCH / float(np.median(seconds[1:]))
+    return {"images_per_second": bench.figure(rate, "images/s", n=3, method=f"engine time of batches of {BATCH}, median of n")}
+
+
+def multiply_adds(engine: Engine, request: Request) -> float:
+    """Multiply-adds of one request: half of the FLOPs of all matrix products and convolutions."""
+    with FlopCounterMode(display=False, custom_mapping=CPU_ATTENTION) as counter:
+        for _ in engine.generate(request):
+            pass
+    return counter.get_total_flops() / 2
+
+
+def _attention_flops(query, key, value, *_, out_shape=None, **__) -> int:
+    return sdpa_flop_count(query, key, value)
+
+
+# Attention on the CPU is missing from torch's table (2.13).
+CPU_ATTENTION = {torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: _attention_flops}

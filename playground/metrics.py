@@ -1,0 +1,161 @@
+"""Measures of pictures and of sets of pictures: pure functions on arrays, numpy alone.
+
+Features are float (N, D), pictures uint8 (N, H, W, C). Whatever draws at random takes a generator.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+Gaussian = tuple[np.ndarray, np.ndarray]  # mean (D,), covariance (D, D)
+
+
+def frechet_distance(real_features: np.ndarray, fake_features: np.ndarray) -> float:
+    """Squared Fréchet distance between Gaussians fitted to features (N, D) and (M, D); 0 for equal mean and covariance.
+
+    Heusel et al. 2017, arXiv:1706.08500, equation 6; there in Inception features and called FID, here in any features. Grows
+    with fewer samples: compare at equal N only. Raises ValueError unless both have the same D and at least two rows.
+    """
+    _check_features(real_features, fake_features)
+    return gaussian_distance(fit_gaussian(real_features), fit_gaussian(fake_features))
+
+
+def fit_gaussian(features: np.ndarray) -> Gaussian:
+    """Mean (D,) and unbiased covariance (D, D) of features (N, D), in double precision."""
+    x = features.astype(np.float64)
+    mean = x.mean(0)
+    x -= mean
+    return mean, x.T @ x / (len(x) - 1)
+
+
+def gaussian_distance(real: Gaussian, fake: Gaussian) -> float:
+    """Squared Fréchet distance |m - m'|^2 + tr(S) + tr(S') - 2 tr((S S')^(1/2)) (Dowson & Landau 1982)."""
+    (m_real, s_real), (m_fake, s_fake) = real, fake
+    # S S' and S^(1/2) S' S^(1/2) share their eigenvalues; the second is symmetric.
+    values, vectors = np.linalg.eigh(s_real)
+    root = (vectors * np.sqrt(np.maximum(values, 0))) @ vectors.T  # (D, D)
+    shared = np.sqrt(np.maximum(np.linalg.eigvalsh(root @ s_fake @ root), 0)).sum()
+    distance = np.sum((m_real - m_fake) ** 2) + np.trace(s_real) + np.trace(s_fake) - 2 * shared
+    return max(float(distance), 0.0)
+
+
+def density_coverage(real_features: np.ndarray, fake_features: np.ndarray, *, k: int = 5) -> tuple[float, float]:
+    """Fidelity and diversity from neighbourhoods: density (about 1 for a perfect set, may exceed 1) and coverage (0 ... 1).
+
+    Naeem et al. 2020, arXiv:2002.09797, equations 5 and 7. Raises ValueError for other shapes or k outside 1 ... N - 1.
+    """
+    density, covered = neighbourhoods(real_features, fake_features, k=k)
+    return float(density.mean()), float(covered.mean())
+
+
+def neighbourhoods(real_features: np.ndarray, fake_features: np.ndarray, *, k: int = 5) -> tuple[np.ndarray, np.ndarray]:
+    """What density and coverage are the means of: float (M,) per fake and bool (N,) per real image.
+
+    A real image's neighbourhood is the ball that reaches its k-th nearest real neighbour. A fake counts 1 / k for every ball
+    that holds it; a real image is covered when its ball holds a fake.
+    """
+    _check_features(real_features, fake_features)
+    if not 1 <= k < len(real_features):
+        raise ValueError(f"k must be from 1 to {len(real_features) - 1}, got {k}")
+    radii = np.concatenate([np.partition(d, k, axis=1)[:, k] for d in _distance_rows(real_features, real_features)])  # (N,), self first
+    density, nearest = [], np.full(len(real_features), np.inf)
+    for distances in _distance_rows(fake_features, real_features):
+        density.append((distances < radii).sum(1) / k)
+        nearest = np.minimum(nearest, distances.min(0))
+    return np.concatenate(density), nearest < radii
+
+
+def nearest_distances(queries: np.ndarray, references: np.ndarray) -> np.ndarray:
+    """Euclidean distance (N,) from each of the queries (N, D) to its nearest neighbour among the references (M, D)."""
+    _check_features(queries, references)
+    return np.sqrt(np.concatenate([distances.min(1) for distances in _distance_rows(queries, references)]))
+
+
+def copy_rate(fake_to_train: np.ndarray, real_to_train: np.ndarray, *, percentile: float = 1.0) -> float:
+    """Share of fakes closer to a training image than the given percentile of unseen real images is.
+
+    Both are distances (N,) to the nearest training image. An honest generator scores about percentile / 100.
+    """
+    return float((fake_to_train < np.percentile(real_to_train, percentile)).mean())
+
+
+def sharpness(images: np.ndarray) -> np.ndarray:
+    """Variance (N,) of the Laplacian of the grey picture in [0, 1]; blur lowers it, noise raises it.
+
+    Pech-Pacheco et al. 2000, "Diatom autofocusing in brightfield microscopy", the usual focus measure.
+    """
+    grey = images.astype(np.float64).mean(-1) / 255  # (N, H, W)
+    centre = grey[:, 1:-1, 1:-1]
+    laplacian = grey[:, :-2, 1:-1] + grey[:, 2:, 1:-1] + grey[:, 1:-1, :-2] + grey[:, 1:-1, 2:] - 4 * centre
+    return laplacian.var((1, 2))
+
+
+def adherence(asked: np.ndarray, found: np.ndarray) -> float:
+    """Share of the requested attributes that were found; nan when nothing was requested.
+
+    asked: value indices (N, A), -1 where the prompt leaves the attribute open. found: value indices (N, A).
+    """
+    named = asked >= 0
+    return float((asked == found)[named].mean()) if named.any() else float("nan")
+
+
+def histogram_distance(real_classes: np.ndarray, fake_classes: np.ndarray, *, num_classes: int) -> float:
+    """Total variation between two class histograms: 0 equal, 1 disjoint. Classes are indices (N,) below `num_classes`."""
+    real = np.bincount(real_classes, minlength=num_classes) / len(real_classes)
+    fake = np.bincount(fake_classes, minlength=num_classes) / len(fake_classes)
+    return float(np.abs(real - fake).sum() / 2)
+
+
+def bootstrap_interval(
+    statistic: Callable[[np.ndarray], float], num_images: int, *, rng: np.random.Generator, resamples: int = 200
+) -> tuple[float, float]:
+    """95 % interval of `statistic(indices)` over resampled images (Efron 1979).
+
+    Repeated images shift distances between sets (a resample is less varied than the sample), so the resamples are moved
+    back until their mean is the value on all images.
+    """
+    value = statistic(np.arange(num_images))
+    draws = np.array([statistic(rng.integers(num_images, size=num_images)) for _ in range(resamples)])
+    low, high = np.percentile(draws, (2.5, 97.5)) - draws.mean() + value
+    return float(low), float(high)
+
+
+def geometric_mean(values: list[float]) -> float:
+    """Geometric mean of positive numbers."""
+    return float(np.exp(np.mean(np.log(values))))
+
+
+def blur(images: np.ndarray, sigma: float) -> np.ndarray:
+    """Gaussian blur of uint8 (N, H, W, C); sigma in pixels, edges continued."""
+    radius = int(np.ceil(3 * sigma))
+    offsets = np.arange(-radius, radius + 1)
+    kernel = np.exp(-(offsets**2) / (2 * sigma**2))
+    kernel /= kernel.sum()
+    x = images.astype(np.float32)
+    for axis in (1, 2):
+        widths = [(radius, radius) if i == axis else (0, 0) for i in range(4)]
+        padded = np.pad(x, widths, mode="edge")
+        x = sum(w * padded.take(range(i, i + images.shape[axis]), axis=axis) for i, w in enumerate(kernel))
+    return x.round().astype(np.uint8)
+
+
+def add_noise(images: np.ndarray, amount: float, *, rng: np.random.Generator) -> np.ndarray:
+    """Gaussian noise on uint8 (N, H, W, C), its standard deviation a share `amount` of the full range, clipped to the range."""
+    noisy = images + rng.normal(0, 255 * amount, images.shape)
+    return noisy.clip(0, 255).round().astype(np.uint8)
+
+
+def _distance_rows(queries: np.ndarray, references: np.ndarray, *, block: int = 500) -> Iterator[np.ndarray]:
+    """Squared distances (up to `block`, M) between some queries and all references, block by block."""
+    references = references.astype(np.float32)
+    lengths = (references**2).sum(1)
+    for start in range(0, len(queries), block):
+        rows = queries[start : start + block].astype(np.float32)
+        yield np.maximum((rows**2).sum(1)[:, None] + lengths - 2 * rows @ references.T, 0)
+
+
+def _check_features(a: np.ndarray, b: np.ndarray) -> None:
+    if a.ndim != 2 or b.ndim != 2 or a.shape[1] != b.shape[1] or min(len(a), len(b)) < 2:
+        raise ValueError(f"features must be (N, D) and (M, D) with at least two rows each, got {a.shape} and {b.shape}")

@@ -1,0 +1,327 @@
+"""The course's table, the orderings it claims, and the rules by which figures confirm or refute them.
+
+Everything here was fixed before any engine was trained. Pure: words and figures in, words and verdicts out.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from itertools import permutations
+
+from engines import FAMILIES
+from playground.figures import Figure, Figures
+
+REPRODUCED, CONTRADICTED, UNDECIDED, NOT_MEASURED = "reproduced", "contradicted", "undecided", "not measured"
+
+Named = Mapping[str, Figure]  # figures of one engine in one row, by name
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row of the table.
+
+    scale: the course's words, from least to most. words: the course's word per family. figure: name of the figure shown in
+    the cell. compared: figures whose orderings must agree for a verdict. rising: whether a larger figure means a word
+    further up the scale. ratio: whether figures are compared by ratio (else by difference). relative: whether the cell shows
+    the figure divided by the smallest among the engines. rule: from the cell's number and the engine's figures to our word.
+    unit: of the cell's number. faces_only: whether the row needs faces.
+    """
+
+    key: str
+    title: str
+    scale: tuple[str, ...]
+    words: Mapping[str, str]
+    figure: str
+    compared: tuple[str, ...]
+    rising: bool
+    ratio: bool
+    relative: bool
+    rule: Callable[[float, Named], str]
+    rule_text: str
+    unit: str
+    references: Mapping[str, str]
+    faces_only: bool = False
+
+
+def thresholds(*steps: tuple[float, str], above: str) -> Callable[[float, Named], str]:
+    """The first word whose limit the number does not pass, else `above`."""
+    return lambda value, _: next((word for limit, word in steps if value <= limit), above)
+
+
+def stability_word(failures: float, named: Named) -> str:
+    """Stable: at most one failed run, and a coefficient of variation over seeds below 0.25."""
+    return "Stable" if failures <= 1 and named["variation"].value < 0.25 else "Unstable"
+
+
+def speed_word(ratio: float, _: Named) -> str:
+    """Fast up to 5 times the fastest, Slow from 10 times."""
+    return "Fast" if ratio <= 5 else "Slow" if ratio >= 10 else "Medium"
+
+
+def _words(*words: str) -> dict[str, str]:
+    return dict(zip(FAMILIES, words, strict=True))
+
+
+ROWS = (
+    Row(
+        key="quality",
+        title="Quality",
+        scale=("Low", "Moderate", "High", "Exceptional"),
+        words=_words("Low", "Moderate", "High", "Exceptional"),
+        figure="fd_ratio",
+        compared=("fd_ratio_classifier", "fd_ratio_encoder"),
+        rising=False,
+        ratio=True,
+        relative=False,
+        rule=thresholds((4, "Exceptional"), (16, "High"), (64, "Moderate"), above="Low"),
+        rule_text="Fréchet distance over that of as many real images, geometric mean of two judges: "
+        "up to 4 Exceptional, 16 High, 64 Moderate, above Low",
+        unit="× real",
+        references=_words(
+            "people take a fake for real: NVAE .13, Efficient-VDVAE .09, other data sets (Stein et al. 2023)",
+            "ImageNet-256, people take a fake for real: BigGAN .16, StyleGAN-XL .15, GigaGAN .21 (Stein et al. 2023)",
+            "ImageNet-256, people take a fake for real: RQ-Transformer .22 (Stein et al. 2023)",
+            "ImageNet-256, people take a fake for real: ADM .27, DiT .29, LDM .31, DiT guided .33 (Stein et al. 2023)",
+        ),
+    ),
+    Row(
+        key="speed",
+        title="Speed",
+        scale=("Slow", "Fast"),
+        words=_words("Fast", "Fast", "Slow", "Slow"),
+        figure="seconds",
+        compared=("seconds",),
+        rising=False,
+        ratio=True,
+        relative=True,
+        rule=speed_word,
+        rule_text="median seconds per image, one at a time, over the fastest engine's: up to 5 Fast, from 10 Slow, between Medium",
+        unit="× fastest",
+        references={
+            "gan": "50,000 images of 32×32 in under a minute on one GPU (Song et al. 2020)",
+            "diffusion": "50,000 images of 32×32 in about 20 hours on one GPU (DDPM); DDIM FID at 10/20/50/100/1000 steps: "
+            "13.36 / 6.84 / 4.67 / 4.16 / 4.04 (Song et al. 2020)",
+        },
+    ),
+    Row(
+        key="stability",
+        title="Training stability",
+        scale=("Unstable", "Stable"),
+        words=_words("Stable", "Unstable", "Stable", "Stable"),
+        figure="failures",
+        compared=("failures",),
+        rising=False,
+        ratio=False,
+        relative=False,
+        rule=stability_word,
+        rule_text="failures in nine short trainings: at most 1, and FD varying over seeds by less than 25 %, Stable, else Unstable",
+        unit="of 9 failed",
+        references={
+            "vae": "CIFAR-10 FID over runs: 76.7 ± 0.8 (Dai & Wipf 2019)",
+            "gan": "CIFAR-10 FID over runs: LSGAN 87.1 ± 47.5 (Dai & Wipf 2019)",
+        },
+    ),
+    Row(
+        key="control",
+        title="Control over generation",
+        scale=("Limited", "Moderate", "Flexible"),
+        words=_words("Limited", "Limited", "Flexible", "Moderate"),
+        figure="controls",
+        compared=("controls",),
+        rising=True,
+        ratio=False,
+        relative=False,
+        rule=thresholds((2, "Limited"), (4, "Moderate"), above="Flexible"),
+        rule_text="passes of six tests of control without retraining: up to 2 Limited, 3 or 4 Moderate, 5 or 6 Flexible",
+        unit="of 6 passed",
+        references={
+            "autoregressive": "GenEval overall: minDALL-E .23",
+            "diffusion": "GenEval overall: SD 1.5 .43, SD 2.1 .50, SDXL .55, IF-XL .61",
+        },
+    ),
+    Row(
+        key="faces",
+        title="Facial manipulation",
+        scale=("No", "Yes"),
+        words=_words("No", "Yes", "No", "No"),
+        figure="edits",
+        compared=("edits",),
+        rising=True,
+        ratio=False,
+        relative=False,
+        rule=thresholds((0, "No"), above="Yes"),
+        rule_text="1 if moving along one fixed latent direction edits a face and passes every test, else 0",
+        unit="",
+        references={},
+        faces_only=True,
+    ),
+    Row(
+        key="novelty",
+        title="Novelty",
+        scale=("Limited", "High"),
+        words=_words("Limited", "Limited", "High", "High"),
+        figure="novelty",
+        compared=("novelty",),
+        rising=True,
+        ratio=False,
+        relative=False,
+        rule=lambda value, _: "High" if value >= 0.7 else "Limited",
+        rule_text="coverage × (1 − copy rate), over that of real unseen images: from 0.7 High, below Limited",
+        unit="of real",
+        references=_words(
+            "CIFAR-10 recall/coverage: NVAE .27/.11 (Stein et al. 2023)",
+            "CIFAR-10 recall/coverage: WGAN-GP .04/.08, StyleGAN2-ADA .51/.52 (Stein et al. 2023); "
+            "training images extracted: StyleGAN-ADA 150 (Carlini et al. 2023)",
+            "",
+            "CIFAR-10 recall/coverage: iDDPM .66/.64 (Stein et al. 2023); training images extracted: DDPM 232-301 (Carlini et al. 2023)",
+        ),
+    ),
+    Row(
+        key="resources",
+        title="Resource intensity",
+        scale=("Moderate", "High"),
+        words=_words("Moderate", "Moderate", "High", "High"),
+        figure="cost",
+        compared=("cost",),
+        rising=True,
+        ratio=True,
+        relative=True,
+        rule=thresholds((10, "Moderate"), above="High"),
+        rule_text="geometric mean of FLOPs to train to 110 % of its best FD and FLOPs per image, over the cheapest engine's: "
+        "up to 10 Moderate, above High",
+        unit="× cheapest",
+        references={
+            "gan": "V100-days: BigGAN-deep 128-256 (ImageNet-256); StyleGAN2 64 (LSUN-Churches)",
+            "diffusion": "V100-days: LDM-4 271, ADM 916 (ImageNet-256); LDM 18 (LSUN-Churches)",
+        },
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One ordering that the table asserts: in `row`, the word of `upper` stands above that of `lower`."""
+
+    row: Row
+    upper: str
+    lower: str
+
+    @property
+    def text(self) -> str:
+        return f"{self.row.title}: {self.upper} {self.row.words[self.upper]} above {self.lower} {self.row.words[self.lower]}"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One cell of the page's table.
+
+    theirs: the course's word. ours: the word of our rule, None where not measured. figure: the number behind it, as the row
+    shows it. reference: published numbers, "" where the table names none. verdict: over the claims about this engine in this row.
+    """
+
+    row: Row
+    family: str
+    theirs: str
+    ours: str | None
+    figure: Figure | None
+    reference: str
+    verdict: str
+
+
+def rows(world_name: str) -> tuple[Row, ...]:
+    """The rows that a world can test."""
+    return tuple(row for row in ROWS if world_name == "faces" or not row.faces_only)
+
+
+def claims(world_name: str) -> tuple[Claim, ...]:
+    """Every pair of engines whose words differ, row by row: 29 for faces, 26 for worlds without."""
+    return tuple(
+        Claim(row, upper, lower)
+        for row in rows(world_name)
+        for upper, lower in permutations(FAMILIES, 2)
+        if row.scale.index(row.words[upper]) > row.scale.index(row.words[lower])
+    )
+
+
+def difference_interval(a: Figure, b: Figure) -> tuple[float, float]:
+    """95 % interval of a - b from the intervals of two independent figures.
+
+    The method of variance estimates recovery, Zou & Donner 2008, doi:10.1002/sim.3095, equation 4. A figure without an interval
+    counts as exact.
+    """
+    (a_low, a_high), (b_low, b_high) = _bounds(a), _bounds(b)
+    d = a.value - b.value
+    return d - math.hypot(a.value - a_low, b_high - b.value), d + math.hypot(a_high - a.value, b.value - b_low)
+
+
+def log_figure(figure: Figure) -> Figure:
+    """The figure on a logarithmic scale, on which a ratio is a difference; an end of the interval at or below 0 becomes minus infinity."""
+    value, low, high = (math.log(x) if x > 0 else -math.inf for x in (figure.value, *_bounds(figure)))
+    return Figure(value, "", figure.n, figure.method, figure.machine, figure.commit, low, high)
+
+
+def verdict(claim: Claim, figures: Figures) -> str:
+    """What the figures say about one claim: reproduced, contradicted, undecided or not measured.
+
+    Decided when the interval of the difference (of the ratio, for rows compared so) excludes zero (one), in every
+    compared figure and in the same direction.
+    """
+    row = claim.row
+    measured = figures.get(row.key, {})
+    upper, lower = measured.get(claim.upper, {}), measured.get(claim.lower, {})
+    if any(name not in upper or name not in lower for name in row.compared):
+        return NOT_MEASURED
+    signs = {_sign(row, upper[name], lower[name]) for name in row.compared}
+    return {frozenset({1}): REPRODUCED, frozenset({-1}): CONTRADICTED}.get(frozenset(signs), UNDECIDED)
+
+
+def cells(world_name: str, figures: Figures) -> list[Cell]:
+    """All cells of a world's table, row by row, in the order of the families."""
+    verdicts = [(claim, verdict(claim, figures)) for claim in claims(world_name)]
+    return [_cell(row, family, figures.get(row.key, {}), verdicts) for row in rows(world_name) for family in FAMILIES]
+
+
+def count_reproduced(world_name: str, figures: Figures) -> tuple[int, int]:
+    """How many claims are reproduced, of how many."""
+    results = [verdict(claim, figures) for claim in claims(world_name)]
+    return results.count(REPRODUCED), len(results)
+
+
+def _cell(row: Row, family: str, measured: Mapping[str, Named], verdicts: list[tuple[Claim, str]]) -> Cell:
+    about = [v for claim, v in verdicts if claim.row is row and family in (claim.upper, claim.lower)]
+    figure = shown_figure(row, family, measured)
+    ours = row.rule(figure.value, measured[family]) if figure else None
+    return Cell(row, family, row.words[family], ours, figure, row.references.get(family, ""), _cell_verdict(about))
+
+
+def shown_figure(row: Row, family: str, measured: Mapping[str, Named]) -> Figure | None:
+    """The number of a cell: the engine's figure, divided by the smallest among the families where the row is relative."""
+    values = {name: named[row.figure] for name, named in measured.items() if name in FAMILIES and row.figure in named}
+    if family not in values:
+        return None
+    figure = values[family]
+    scale = min(f.value for f in values.values()) if row.relative else 1.0
+    low, high = (None if bound is None else bound / scale for bound in (figure.low, figure.high))
+    return Figure(
+        figure.value / scale, row.unit, figure.n, figure.method, figure.machine, figure.commit, low, high, figure.seed, figure.judge
+    )
+
+
+def _cell_verdict(about: list[str]) -> str:
+    """The least favourable verdict about the cell's word, a claim that was not measured after one that is contradicted."""
+    return next(v for v in (CONTRADICTED, NOT_MEASURED, UNDECIDED, REPRODUCED) if v in about)
+
+
+def _sign(row: Row, upper: Figure, lower: Figure) -> int:
+    """1 when the figures order as the words do, -1 when the other way, 0 when the interval leaves it open."""
+    if row.ratio:
+        upper, lower = log_figure(upper), log_figure(lower)
+    low, high = difference_interval(upper, lower)
+    sign = 1 if low > 0 else -1 if high < 0 else 0
+    return sign if row.rising else -sign
+
+
+def _bounds(figure: Figure) -> tuple[float, float]:
+    return figure.value if figure.low is None else figure.low, figure.value if figure.high is None else figure.high

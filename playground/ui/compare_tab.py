@@ -1,0 +1,169 @@
+"""The Compare tab: one order, four engines at work."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+
+from engines import worlds
+from engines.base import MAX_PROMPT_LENGTH, MAX_SEED
+from playground.compare import MAX_PICTURES, PACES, REAL_TIME, Comparison, Order, State, compare
+from playground.machine import Machine
+from playground.ui import panes as panes_component
+from playground.ui import settings as settings_panel
+from playground.ui.panes import view
+from playground.ui.runs import Runs
+from playground.ui.settings import Settings
+
+NUM_EXAMPLES = 5
+DEFAULT_PICTURES = 4
+RUNS_AT_ONCE = 30  # of all visitors, most of them waiting for the machine; Gradio has 40 threads
+
+
+@dataclass(frozen=True)
+class CompareTab:
+    """The components that make up an order, for restoring one from a link."""
+
+    world: gr.Dropdown
+    prompt: gr.Textbox
+    seed: gr.Number
+    num_images: gr.Slider
+    pace: gr.Radio
+    settings: Settings
+    panes: gr.HTML
+    linked: gr.State  # counts the orders that came by link and are to be drawn at once
+
+    @property
+    def inputs(self) -> set[gr.components.Component]:
+        controls = {setting.control for setting in self.settings.controls}
+        return {self.world, self.prompt, self.seed, self.num_images, self.pace, *controls}
+
+    def order(self, values: dict[Any, Any]) -> Order:
+        """Raises ValueError naming the field, the value and what is allowed."""
+        return Order(
+            world=values[self.world],
+            prompt=values[self.prompt].strip(),
+            seed=values[self.seed],
+            num_images=values[self.num_images],
+            settings=self.settings.read(values, values[self.world]),
+            pace=values[self.pace],
+        )
+
+    def show_order(self, order: Order) -> dict[Any, Any]:
+        """Updates that put an order into the controls."""
+        return {
+            self.world: order.world,
+            self.prompt: order.prompt,
+            self.seed: order.seed,
+            self.num_images: order.num_images,
+            self.pace: order.pace,
+            **self.settings.write(order.settings, order.world),
+        }
+
+
+def default_order() -> Order:
+    """What a first visit shows."""
+    world = worlds.NAMES[-1]  # the newest
+    return Order(world, prompt=worlds.load(world).examples[0], seed=7, num_images=DEFAULT_PICTURES)
+
+
+def build(machine: Machine, runs: Runs) -> CompareTab:
+    # 1. Components
+    start = default_order()
+    with gr.Column(elem_id="order"):
+        with gr.Row(elem_id="ask"):
+            prompt = gr.Textbox(
+                start.prompt,
+                label="Prompt",
+                placeholder="empty: anything",
+                max_length=MAX_PROMPT_LENGTH,
+                max_lines=1,
+                scale=1,
+                min_width=260,
+                elem_id="prompt",
+            )
+            draw = gr.Button("Draw", variant="primary", scale=0, min_width=130, elem_id="draw")
+            stop = gr.Button("Stop", scale=0, min_width=90, elem_id="stop")
+        with gr.Row(elem_id="examples"):
+            examples = [gr.Button(size="sm", min_width=60, scale=0, **_example(start.world, i)) for i in range(NUM_EXAMPLES)]
+        with gr.Row(elem_id="choices"):
+            titles = [(worlds.load(name).title, name) for name in worlds.NAMES]
+            world = gr.Dropdown(titles, value=start.world, label="World", scale=2, min_width=170)
+            with gr.Row(elem_id="seed"):
+                seed = gr.Number(start.seed, label="Seed", min_width=110)
+                dice = gr.Button("⚄ Roll", scale=0, min_width=100, elem_id="dice")
+            num_images = gr.Slider(1, MAX_PICTURES, start.num_images, step=1, label="Pictures", buttons=[], scale=2, min_width=170)
+            pace = gr.Radio(list(PACES), value=REAL_TIME, label="Pace of the page (never of the clocks)", scale=3, min_width=320)
+    panes = panes_component.build(runs, start.world)
+    with gr.Accordion("Advanced settings", open=False, elem_id="settings"):
+        settings = settings_panel.build(start.world)
+    tab = CompareTab(world, prompt, seed, num_images, pace, settings, panes, linked=gr.State(0))
+
+    # 2. Handlers
+    def draw_order(values: dict[Any, Any], request: gr.Request) -> Iterator[dict[str, Any]]:
+        started = time.time()
+        try:
+            order = tab.order(values)
+        except ValueError as error:
+            yield refused(values[world], str(error), started)
+            return
+        yield from watch(order, request.session_hash, started)
+
+    def watch(order: Order, session: str, started: float) -> Iterator[dict[str, Any]]:
+        signal = runs.begin(session)
+        comparison = Comparison(order)
+        yield view(comparison, started=started)
+        try:
+            for comparison in compare(order, machine, stop=signal):
+                if not runs.is_current(session, signal):
+                    return
+                ended = comparison.state in (State.DONE, State.STOPPED)
+                yield view(comparison, run=runs.keep(comparison) if ended else "", started=started)
+        finally:
+            signal.set()
+            runs.end(session, signal)
+
+    def stop_run(request: gr.Request) -> None:
+        runs.stop(request.session_hash)
+
+    def choose_world(name: str) -> dict[Any, Any]:
+        buttons = {button: gr.update(**_example(name, i)) for i, button in enumerate(examples)}
+        first = worlds.load(name).examples[0]
+        return {**buttons, **settings.show(name), prompt: first, panes: view(Comparison(Order(name)), started=time.time())}
+
+    # 3. Wiring
+    draw_now = {
+        "fn": draw_order,
+        "inputs": tab.inputs,
+        "outputs": panes,
+        "concurrency_id": "runs",
+        "concurrency_limit": RUNS_AT_ONCE,
+        "show_progress": "hidden",
+        "trigger_mode": "multiple",  # a new order takes the place of the one in flight
+        "api_visibility": "private",
+    }
+    quick = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
+    gr.on([draw.click, prompt.submit, tab.linked.change], **draw_now)
+    for button in examples:
+        button.click(lambda text: text, button, prompt, **quick).then(**draw_now)
+    dice.click(lambda: random.randint(0, MAX_SEED), None, seed, **quick).then(**draw_now)
+    stop.click(stop_run, None, None, **quick)
+    world.input(choose_world, world, [*examples, *settings.groups.values(), prompt, panes], **quick)
+    return tab
+
+
+def refused(world: str, message: str, started: float) -> dict[str, Any]:
+    """The view of an order that cannot be drawn."""
+    comparison = Comparison(Order(world))
+    comparison.state, comparison.message = State.FAILED, message
+    return view(comparison, started=started)
+
+
+def _example(world: str, index: int) -> dict[str, Any]:
+    examples = worlds.load(world).examples
+    return {"value": examples[index] if index < len(examples) else "", "visible": index < len(examples)}

@@ -1,0 +1,123 @@
+"""The whole page: header, tabs, what a link restores, and how it is served."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+from fastapi import Request
+from fastapi.responses import JSONResponse
+
+from playground.machine import Machine
+from playground.ui import api, compare_tab, link, table_tab
+from playground.ui.compare_tab import CompareTab, default_order, refused
+from playground.ui.runs import Runs
+
+TITLE = "Generative playground"
+STYLES = Path(__file__).with_name("page.css")
+TEMP_FOLDER = Path(tempfile.gettempdir()) / "generative-playground"
+TABS = ("compare", "table")
+
+HEADER = """
+<h1>Four ways to make a picture</h1>
+<p>One prompt, one seed, four families of generative models. Watch each one work, and see what it costs.</p>
+"""
+
+
+def build(machine: Machine) -> gr.Blocks:
+    """The page, with its own store of runs."""
+    # 1. Components
+    with gr.Blocks(title=TITLE, analytics_enabled=False, fill_width=True) as demo:
+        gr.HTML(HEADER, elem_id="masthead", js_on_load=None)
+        with gr.Tabs(elem_id="tabs") as tabs:
+            with gr.Tab("Compare", id=TABS[0]) as compare_part:
+                compared = compare_tab.build(machine, Runs())
+            with gr.Tab("The table", id=TABS[1]) as table_part:
+                table = table_tab.build()
+        api.build(machine)
+
+        # 2. Handlers
+        def restore(request: gr.Request) -> dict[Any, Any]:
+            return {**restored(compared, dict(request.query_params)), tabs: gr.Tabs(selected=_tab(request.query_params.get("tab")))}
+
+        # 3. Wiring
+        outputs = [*compared.inputs, *compared.settings.groups.values(), compared.panes, compared.linked, tabs]
+        demo.load(restore, None, outputs, queue=False, show_progress="hidden", api_visibility="private")
+        for part, name in ((compare_part, TABS[0]), (table_part, TABS[1])):
+            part.select(None, None, None, js=_remember_tab(name), api_visibility="private")
+        gr.on(
+            [demo.load, table_part.select, compared.world.change],
+            table_tab.show,
+            compared.world,
+            table,
+            queue=False,
+            show_progress="hidden",
+            api_visibility="private",
+        )
+    return demo
+
+
+def restored(tab: CompareTab, query: dict[str, str]) -> dict[Any, Any]:
+    """Updates that put the order of a link into the page and have it drawn; a bad link is explained."""
+    default = default_order()
+    try:
+        order = link.read(query, default=default)
+    except ValueError as error:
+        return {**tab.show_order(default), tab.panes: refused(default.world, f"This link cannot be restored: {error}", time.time())}
+    updates = tab.show_order(order)
+    return {**updates, tab.linked: 1} if "seed" in query else updates
+
+
+def launch(demo: gr.Blocks, **options: Any) -> tuple[Any, str, str | None]:
+    """Serve the page; `options` go to Gradio's `launch`. Returns its app, local address and public address."""
+    _empty_temp_folder()
+    demo.queue(max_size=200)
+    return demo.launch(
+        theme=_theme(),
+        css_paths=STYLES,
+        run_history=False,
+        enable_monitoring=False,
+        ssr_mode=False,
+        footer_links=[],
+        state_session_capacity=300,
+        app_kwargs={"exception_handlers": {KeyError: _not_found, IndexError: _not_found, ValueError: _not_found}},
+        **options,
+    )
+
+
+def _theme() -> gr.themes.Base:
+    """Gradio's plain theme with fonts of the visitor's own machine; page.css does the rest."""
+    return gr.themes.Base(
+        font=["system-ui", "sans-serif"],
+        font_mono=["ui-monospace", "monospace"],
+        radius_size=gr.themes.sizes.radius_md,
+    )
+
+
+def _empty_temp_folder() -> None:
+    shutil.rmtree(TEMP_FOLDER, ignore_errors=True)
+    TEMP_FOLDER.mkdir(parents=True)
+    os.environ["GRADIO_TEMP_DIR"] = str(TEMP_FOLDER)
+
+
+async def _not_found(request: Request, error: Exception) -> JSONResponse:
+    """Calls that name no function of this page: Gradio would answer 500 and close the connection."""
+    return JSONResponse({"detail": "there is no such function"}, status_code=404)
+
+
+def _tab(name: str | None) -> str:
+    return name if name in TABS else TABS[0]
+
+
+def _remember_tab(name: str) -> str:
+    """Script that writes the tab into the address."""
+    return f"""() => {{
+        const url = new URL(location.href);
+        url.searchParams.set("tab", "{name}");
+        history.replaceState(null, "", url);
+    }}"""

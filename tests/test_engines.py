@@ -1,0 +1,256 @@
+"""The contract of every engine, over tiny random networks and over the shipped ones."""
+
+import dataclasses
+import itertools
+
+import numpy as np
+import pytest
+import torch
+from diffusers import DDIMScheduler
+
+import engines
+from engines import Request, autoregressive, diffusion, gan, text, vae, worlds
+from engines.base import MAX_SEED, generators
+
+
+@pytest.fixture(scope="module")
+def encoder():
+    torch.manual_seed(0)
+    return text.build(worlds.load("digits"), width=32, layers=1, heads=2, dim=32)
+
+
+def tiny_row_pixel_cnn():
+    return autoregressive.RowPixelCNN(row_dim=16, row_layers=2, row_heads=2, context_dim=4, pixel_dim=16, num_pixel_blocks=1, levels=8, text_dim=32)
+
+
+TINY = {
+    "vae": lambda encoder: vae.VAEEngine(vae.LinearVAE(latent_dim=3, width=16, text_dim=32), encoder),
+    "gan": lambda encoder: gan.GANEngine(gan.ConvGenerator(latent_dim=3, style_dim=8, channels=(8, 8, 8), text_dim=32), encoder),
+    "autoregressive": lambda encoder: autoregressive.AutoregressiveEngine(tiny_row_pixel_cnn(), encoder),
+    "diffusion": lambda encoder: diffusion.DiffusionEngine(
+        diffusion.make_unet(channels=(32, 32), text_dim=128), text.build(encoder.world, width=32, layers=1, heads=2, dim=128)
+    ),
+}
+
+
+@pytest.fixture(scope="module", params=TINY)
+def engine(request, encoder):
+    torch.manual_seed(1)
+    return TINY[request.param](encoder)
+
+
+def short(engine, **fields):
+    """A request for few steps, where the engine has steps."""
+    names = {f.name for f in dataclasses.fields(engine.params_type)}
+    return Request(params=engine.params_type(**({"num_inference_steps": 3} if "num_inference_steps" in names else {})), **fields)
+
+
+def last(frames):
+    return list(frames)[-1]
+
+
+def test_registry_knows_every_family():
+    assert engines.available() == [f"{world}/{family}" for world in worlds.NAMES for family in engines.FAMILIES]
+    assert [engines.engine_type(name).family for name in engines.available()] == list(engines.FAMILIES) * len(worlds.NAMES)
+    with pytest.raises(ValueError, match="digits/vae.*got 'digits/flow'"):
+        engines.load("digits/flow")
+
+
+def test_frames_rise_and_hold_pictures(engine):
+    frames = list(engine.generate(short(engine, prompt="a bold 7", seed=5, num_images=2)))
+    assert [f.num_steps for f in frames] == [frames[-1].step] * len(frames)
+    for before, after in itertools.pairwise(frames):
+        assert before.step < after.step
+        assert before.nfe < after.nfe
+        assert before.seconds < after.seconds
+    for frame in frames:
+        assert frame.images.dtype == np.uint8
+        assert frame.images.shape == (2, *engine.world.image_shape)
+
+
+def test_same_request_same_pixels(engine):
+    one, two = (last(engine.generate(short(engine, prompt="a thin 3", seed=11))).images for _ in range(2))
+    assert np.array_equal(one, two)
+    other = last(engine.generate(short(engine, prompt="a thin 3", seed=12))).images
+    assert not np.array_equal(one, other)
+
+
+@pytest.mark.parametrize("prompt", [None, "a thin 3"])
+def test_image_i_depends_on_seed_plus_i_alone(engine, prompt):
+    batch = last(engine.generate(short(engine, prompt=prompt, seed=20, num_images=3))).images
+    for i in range(3):
+        alone = last(engine.generate(short(engine, prompt=prompt, seed=20 + i))).images[0]
+        assert np.abs(alone.astype(int) - batch[i]).max() <= 1
+
+
+def test_one_prompt_per_image(engine):
+    mixed = last(engine.generate(short(engine, prompt=("a bold 8", ""), seed=3, num_images=2))).images
+    for i, prompt in enumerate(("a bold 8", None)):
+        alone = last(engine.generate(short(engine, prompt=prompt, seed=3 + i))).images[0]
+        assert np.abs(alone.astype(int) - mixed[i]).max() <= 1
+
+
+def test_every_setting_works_at_its_ends(engine):
+    for f in dataclasses.fields(engine.params_type):
+        for value in f.metadata.get("options") or (f.metadata["minimum"], f.metadata["maximum"]):
+            steps = {"num_inference_steps": 3} if f.name != "num_inference_steps" and hasattr(engine.params_type, "num_inference_steps") else {}
+            params = engine.params_type(**{**steps, f.name: value})
+            images = last(engine.generate(Request("5", params=params))).images
+            assert images.shape == (1, *engine.world.image_shape)
+
+
+def test_settings_outside_their_range_are_refused(engine):
+    for f in dataclasses.fields(engine.params_type):
+        for value in ("nonsense", None, float("nan")) + (() if "options" in f.metadata else (f.metadata["maximum"] + 1, f.metadata["minimum"] - 1)):
+            with pytest.raises(ValueError, match=f.name):
+                engine.params_type(**{f.name: value})
+
+
+def test_settings_of_another_engine_are_refused(engine):
+    class Other(engines.Params):
+        pass
+
+    with pytest.raises(ValueError, match=engine.params_type.__name__):
+        next(engine.generate(Request(params=Other())))
+
+
+def test_closing_early_leaves_no_inference_mode_behind(engine):
+    frames = engine.generate(short(engine, prompt="1"))
+    next(frames)
+    assert not torch.is_inference_mode_enabled()
+    frames.close()
+    assert not torch.is_inference_mode_enabled()
+    assert torch.is_grad_enabled()
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"num_images": 0}, "num_images must be a whole number from 1 to 256, got 0"),
+        ({"num_images": 1000}, "num_images must be a whole number from 1 to 256, got 1000"),
+        ({"num_images": True}, "num_images"),
+        ({"seed": -1}, "seed must be a whole number from 0 to 2147483647, got -1"),
+        ({"seed": 2**31}, "seed .* got 2147483648"),
+        ({"seed": 1.5}, "seed .* got 1.5"),
+        ({"prompt": "x" * 201}, "at most 200 characters, got 201"),
+        ({"prompt": 7}, "prompt must be text, got 7"),
+        ({"prompt": ("a", "b"), "num_images": 3}, "one per image"),
+    ],
+)
+def test_wrong_requests_name_field_value_and_range(fields, message):
+    with pytest.raises(ValueError, match=message):
+        Request(**fields)
+
+
+def test_seeds_wrap_at_the_end_of_their_range():
+    assert Request(seed=MAX_SEED, num_images=2).seeds == (MAX_SEED, 0)
+    first, second = generators(Request(seed=MAX_SEED, num_images=2))
+    assert first.initial_seed() == MAX_SEED
+    assert second.initial_seed() == 0
+
+
+# One family's own promises
+
+
+def test_autoregressive_logits_see_only_pixels_before(encoder):
+    model = tiny_row_pixel_cnn().eval()
+    generator = torch.Generator().manual_seed(0)
+    canvas, text_embedding = torch.rand(1, 28, 28, generator=generator) * 2 - 1, torch.randn(1, 32, generator=generator)
+    before = model(canvas, text_embedding).flatten(1, 2)  # (1, 784, K)
+    for j in (0, 27, 28, 400, 783):
+        changed = canvas.clone()
+        changed.view(-1)[j] += 1.0
+        difference = (model(changed, text_embedding).flatten(1, 2) - before).abs().amax((0, 2))  # (784,)
+        assert difference[: j + 1].max() < 1e-5
+        assert j == 783 or difference[j + 1 :].max() > 1e-4
+
+
+@torch.inference_mode()
+def test_cached_decoding_equals_uncached():
+    model = tiny_row_pixel_cnn().eval()
+    generator = torch.Generator().manual_seed(0)
+    canvas, text_embedding = torch.rand(2, 28, 28, generator=generator) * 2 - 1, torch.randn(2, 32, generator=generator)
+    whole = model(canvas, text_embedding)
+    padded, cache = model.pad(canvas), model.new_cache(2)
+    for y in range(28):
+        context = model.start_row(text_embedding if y == 0 else canvas[:, y - 1], y, cache)
+        for x in range(28):
+            assert torch.allclose(model.pixel(padded, y, x, context), whole[:, y, x], atol=1e-4)
+
+
+def test_autoregressive_shows_the_rest_empty(encoder):
+    first = next(TINY["autoregressive"](encoder).generate(Request("4"))).images[0, ..., 0].ravel()
+    assert (first[autoregressive.PIXELS_PER_FRAME :] == 128).all()
+
+
+def test_quantizing_keeps_levels():
+    levels = torch.arange(32)
+    assert torch.equal(autoregressive.quantize(autoregressive.dequantize(levels, 32), 32), levels)
+
+
+@pytest.mark.parametrize("scheduler", diffusion.SCHEDULERS)
+def test_samplers_follow_the_exact_gaussian_denoiser(scheduler, monkeypatch):
+    """For data N(mean, spread²) the best x0 is known; a sampler that uses it must end in that distribution."""
+    mean, spread = 0.3, 0.1
+
+    def exact(model, x_t, t, alpha_bar, text, no_text, guidance_scale):
+        gain = alpha_bar.sqrt() * spread**2 / (alpha_bar * spread**2 + 1 - alpha_bar)
+        return mean + gain * (x_t - alpha_bar.sqrt() * mean)
+
+    monkeypatch.setattr(diffusion, "predict_x0", exact)
+    monkeypatch.setattr(diffusion, "unfold", lambda x: x.numpy())
+    encoder = text.build(worlds.load("digits"), width=32, layers=1, heads=2, dim=128)
+    engine = diffusion.DiffusionEngine(diffusion.make_unet(channels=(32, 32), text_dim=128), encoder)
+    params = diffusion.DiffusionParams(num_inference_steps=100, scheduler=scheduler)
+    x = last(engine.generate(Request(num_images=8, params=params))).images
+    assert abs(x.mean() - mean) < 0.01
+    assert abs(x.std() - spread) < 0.012
+
+
+def test_v_and_x0_agree_with_the_schedulers_own_conversion():
+    """Our x0 from v equals what a diffusers scheduler with v prediction makes of it."""
+    torch.manual_seed(0)
+    scheduler = DDIMScheduler(beta_schedule="squaredcos_cap_v2", prediction_type="v_prediction", clip_sample=True)
+    x_t, v = torch.randn(2, 4, 14, 14), torch.randn(2, 4, 14, 14)
+    t = torch.tensor(400)
+
+    class Constant(torch.nn.Module):
+        def forward(self, x, t, class_labels):
+            return type("Output", (), {"sample": v})
+
+    ours = diffusion.predict_x0(Constant(), x_t, t, diffusion.alphas_bar()[t], None, None, 1)
+    scheduler.set_timesteps(10)
+    assert torch.allclose(ours, scheduler.step(v, t, x_t).pred_original_sample, atol=1e-5)
+
+
+def test_guidance_one_is_plain_conditional(encoder):
+    torch.manual_seed(2)
+    engine = TINY["diffusion"](encoder)
+    plain = last(engine.generate(Request("7", params=diffusion.DiffusionParams(num_inference_steps=3, guidance_scale=1.0))))
+    assert plain.nfe == 3
+    guided = last(engine.generate(Request("7", params=diffusion.DiffusionParams(num_inference_steps=3, guidance_scale=3.0))))
+    assert guided.nfe == 6
+    assert not np.array_equal(plain.images, guided.images)
+
+
+def test_vae_loss_matches_closed_form():
+    """With a decoder that says 0.5 everywhere, reconstruction costs H W ln 2; KL of N(1, 1) is 0.5 per dimension."""
+    model = vae.LinearVAE(latent_dim=3, width=8, text_dim=4)
+    torch.nn.init.zeros_(model.decoder[-1].weight)
+    torch.nn.init.zeros_(model.decoder[-1].bias)
+    torch.nn.init.zeros_(model.encoder[-1].weight)
+    model.encoder[-1].bias.data = torch.tensor([1.0, 1.0, 1.0, 0.0, 0.0, 0.0])
+    terms = vae.loss(model, torch.rand(5, 1, 28, 28) * 2 - 1, torch.zeros(5, 4))
+    assert terms["reconstruction"].item() == pytest.approx(784 * np.log(2), rel=1e-5)
+    assert terms["kl"].item() == pytest.approx(1.5, rel=1e-5)
+
+
+def test_gradient_penalty_of_a_linear_score():
+    class Linear(torch.nn.Module):
+        def forward(self, x, text):
+            return 2.0 * x.flatten(1).sum(1)
+
+    x = torch.zeros(4, 1, 3, 3)
+    terms = gan.discriminator_loss(Linear(), x, x.clone(), None, gamma=1.0)
+    assert terms["r1"].item() == pytest.approx(4.0 * 9)
+    assert terms["d_loss"].item() == pytest.approx(np.log(2) + 36, rel=1e-5)

@@ -1,0 +1,272 @@
+"""Measuring, end to end on engines whose pictures, times and costs are known."""
+
+import dataclasses
+import json
+import subprocess
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from tiny import draw_digit, make_data
+
+import engines
+from engines import Engine, Frame, Params, Reading, text, vae, worlds
+from engines.base import slider
+from playground import figures, judges, metrics, table, train_judges
+from playground.measure import __main__ as program
+from playground.measure import resources, speed
+from playground.measure.bench import Bench
+
+WORDS = {str(i): word for i, word in enumerate(["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"])}
+
+
+class Reader(torch.nn.Module):
+    """Finds the digit of a prompt, as a text encoder would."""
+
+    world = worlds.load("digits")
+
+    def read(self, prompt):
+        found = [digit for digit, word in WORDS.items() if {digit, word} & set(prompt.replace(",", " ").split())]
+        return Reading({"digit": found[0]} if found else {}, ())
+
+
+class Exact(Engine):
+    """Draws what is asked, in one network evaluation of 20 x 30 multiply-adds and 2 ms."""
+
+    family, params_type, wait = "vae", Params, 0.002
+
+    def picture(self, digit, seed, params):
+        return draw_digit(digit, np.random.default_rng(seed))
+
+    @torch.inference_mode()
+    def generate(self, request):
+        params = self.params(request)
+        self.model(torch.zeros(request.num_images, 20))
+        asked = [self.text_encoder.read(prompt).attributes.get("digit") for prompt in request.prompts]
+        digits = [seed % 10 if digit is None else int(digit) for digit, seed in zip(asked, request.seeds, strict=True)]
+        images = np.stack([self.picture(d, s, params) for d, s in zip(digits, request.seeds, strict=True)])[..., None]
+        steps = getattr(params, "num_inference_steps", 1)
+        for step in range(1, steps + 1):
+            yield Frame(images, step, steps, nfe=step, seconds=self.wait * step)
+
+
+class Stuck(Exact):
+    """Draws a blurred zero, whatever is asked."""
+
+    family = "gan"
+
+    def picture(self, digit, seed, params):
+        zero = draw_digit(0, np.random.default_rng(seed))
+        return metrics.blur(zero[None, ..., None], 1.5)[0, ..., 0]
+
+
+@dataclasses.dataclass(frozen=True)
+class StepParams(Params):
+    num_inference_steps: int = slider(20, 8, 100, 1, label="Steps", hint="")
+
+
+class Stepwise(Exact):
+    """Draws well from 10 steps on and only noise below, 10 ms a step."""
+
+    family, params_type, wait = "diffusion", StepParams, 0.01
+
+    def picture(self, digit, seed, params):
+        if params.num_inference_steps < 10:
+            return np.random.default_rng(seed).integers(0, 256, (28, 28), dtype=np.uint8)
+        return super().picture(digit, seed, params)
+
+
+ENGINES = {"digits/vae": Exact, "digits/gan": Stuck, "digits/diffusion": Stepwise}
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    """A judge of a few steps, training records of one engine, and the figures of all rows."""
+    folder, threads = tmp_path_factory.mktemp("measure"), torch.get_num_threads()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PLAYGROUND_DATA", str(make_data(folder / "data")))
+        torch.set_num_threads(1)
+        train_judges.main(["digits", "--steps", "60", "--width", "8", "--out", str(folder)])
+        patch.setattr(engines, "load", lambda name, root: ENGINES[name](torch.nn.Linear(20, 30), Reader()))
+        patch.setattr(resources, "peak_memory", lambda name, root: 123.0)
+        patch.setattr(speed, "SWEEP", (5, 8, 10, 50))
+        write_training(folder / "digits" / "vae")
+        program.main(
+            ["digits", "--engines", "vae,gan,diffusion", "--threads", "1", "--root", str(folder), "--out", str(folder), "--seed", "9"]
+        )
+    torch.set_num_threads(threads)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def rows(root):
+    return figures.read("digits", root=root)
+
+
+def write_training(folder):
+    """Six sets of pictures: noise, then real digits from the fourth on."""
+    folder.mkdir(parents=True)
+    rng = np.random.default_rng(3)
+    noise = rng.integers(0, 256, (3, 100, 28, 28, 1), dtype=np.uint8)
+    drawn = np.stack([draw_digit(i % 10, rng) for i in range(100)])[None, ..., None].repeat(3, axis=0)
+    np.savez(folder / "progress.npz", images=np.concatenate([noise, drawn]), flops=np.arange(1, 7) * 1e12)
+    lines = [{"step": s, "images": 64 * s, "seconds": 36.0 * s, "flops": 6e10 * s} for s in (1, 100)]
+    (folder / "training.jsonl").write_text("\n".join(map(json.dumps, lines)) + "\n")
+    (folder / "weights.safetensors").write_bytes(bytes(2_500_000))
+
+
+def test_every_figure_says_what_it_is(root, rows):
+    judge = judges.load("digits", root=root)
+    for row, measured in rows.items():
+        for engine, named in measured.items():
+            for name, figure in named.items():
+                assert figure.n > 0, (row, engine, name)
+                assert figure.method, (row, engine, name)
+                assert "threads" in figure.machine
+                assert figure.commit
+                assert figure.seed == 9
+                assert figure.judge in ("", judge.hash)
+                assert figure.low is None or figure.low <= figure.value <= figure.high, (row, engine, name)
+
+
+def test_good_pictures_are_near_the_floor_and_bad_ones_far(rows):
+    good, bad = rows["quality"]["vae"], rows["quality"]["gan"]
+    for space in judges.SPACES:
+        assert good[f"fd_ratio_{space}"].value < 4
+        assert bad[f"fd_ratio_{space}"].low > good[f"fd_ratio_{space}"].high
+        assert good[f"fd_{space}"].value == pytest.approx(
+            good[f"fd_ratio_{space}"].value * rows["quality"]["real"][f"floor_{space}"].value, 1e-4
+        )
+        assert good[f"coverage_{space}"].value > 0.8 > 0.65 > bad[f"coverage_{space}"].value
+    both = [good[f"fd_ratio_{space}"].value for space in judges.SPACES]
+    assert good["fd_ratio"].value == pytest.approx(metrics.geometric_mean(both), 1e-4)
+    assert good["fd_ratio"].n == 120
+
+
+def test_blur_wrong_digits_and_missing_classes_show(rows):
+    good, bad = rows["quality"]["vae"], rows["quality"]["gan"]
+    assert good["sharpness"].value == pytest.approx(1, abs=0.15)
+    assert bad["sharpness"].value < 0.3
+    assert good["adherence_digit"].value > 0.75 > 0.25 > bad["adherence_digit"].value
+    assert good["class_distance"].value < 0.25 < 0.5 < bad["class_distance"].value
+    assert 80 < good["adherence_digit"].n < 120  # captions that name no digit are left out
+
+
+def test_the_floor_and_the_ruler_stand_beside(root, rows):
+    reference = judges.load("digits", root=root).reference.figures
+    for space in judges.SPACES:
+        assert rows["quality"]["real"][f"floor_{space}"].value == pytest.approx(reference["floor"][space], 1e-4)
+        assert rows["quality"]["real"][f"ruler_{space} blur 2 px"].value == pytest.approx(reference["ruler"][space]["blur 2 px"], 1e-4)
+
+
+def test_speed_is_the_engines_own_clock_at_the_fewest_good_steps(rows):
+    assert rows["speed"]["vae"]["seconds"].value == pytest.approx(0.002)
+    assert rows["speed"]["vae"]["images_per_second"].value == pytest.approx(16 / 0.002)
+    swept = rows["speed"]["diffusion"]
+    assert {name for name in swept if name.startswith("fd_ratio at")} == {f"fd_ratio at {n} steps" for n in (8, 10, 20, 50)}
+    assert swept["num_inference_steps"].value == 10
+    assert swept["seconds"].value == pytest.approx(0.1)
+    assert swept["seconds at 50 steps"].value == pytest.approx(0.5)
+    assert swept["nfe"].value == 10
+
+
+def test_multiply_adds_of_a_linear_layer(rows):
+    assert rows["speed"]["vae"]["multiply_adds"].value == 20 * 30
+
+
+def test_multiply_adds_of_attention():
+    class Attention(Exact):
+        @torch.inference_mode()
+        def generate(self, request):
+            q = torch.zeros(1, 2, 7, 8)  # (N, heads, T, D)
+            F.scaled_dot_product_attention(q, q, q)
+            yield Frame(np.zeros((1, 28, 28, 1), np.uint8), 1, 1, 1, 0.0)
+
+    engine = Attention(torch.nn.Linear(2, 2), Reader())
+    assert speed.multiply_adds(engine, engines.Request()) == 2 * 2 * 7 * 7 * 8
+
+
+def test_seconds_per_step_by_position():
+    frames = [
+        Frame(np.zeros((1, 1, 1, 1), np.uint8), step, 320, step, seconds=0.01 * step + 0.03 * max(0, step - 280))
+        for step in range(4, 321, 4)
+    ]
+    np.testing.assert_allclose(speed.seconds_per_step(frames), [0.01] * 7 + [0.04])
+
+
+def test_the_fewest_steps_are_within_ten_percent_of_the_best():
+    assert speed.fewest_steps({5: 3.0, 10: 1.1, 20: 1.0, 50: 1.05}) == 10
+    assert speed.fewest_steps({5: 3.0, 10: 1.12, 20: 1.0}) == 20
+
+
+def test_cost_joins_training_and_drawing(rows):
+    named = rows["resources"]["vae"]
+    assert named["flops_to_best"].value == 4e12  # the fourth set is the first of real digits
+    assert named["image_flops"].value == 2 * 20 * 30
+    assert named["cost"].value == pytest.approx(np.sqrt(4e12 * 1200), 1e-4)
+    assert named["training_hours"].value == pytest.approx(1)
+    assert named["training_flops"].value == pytest.approx(6e12)
+    assert named["file_size"].value == pytest.approx(2.5)
+    assert named["parameters"].value == 20 * 30 + 30
+    assert named["peak_memory"].value == 123
+
+
+def test_peak_memory_is_that_of_a_process_which_draws(tmp_path):
+    encoder = text.build(worlds.load("digits"), width=16, layers=1, heads=1, dim=8)
+    encoder.save(tmp_path / "digits" / "text")
+    kind = engines.engine_type("digits/vae")
+    kind(vae.LinearVAE(width=8, text_dim=8), encoder).save_model(tmp_path / "digits" / "vae")
+    assert 100 < resources.peak_memory("digits/vae", tmp_path) < 2500
+    with pytest.raises(subprocess.CalledProcessError):
+        resources.peak_memory("digits/gan", tmp_path)
+
+
+def test_cost_stays_unmeasured_without_pictures_from_training(rows):
+    assert "cost" not in rows["resources"]["gan"]
+    assert rows["resources"]["diffusion"]["image_flops"].value == 1200
+
+
+def test_the_table_reads_the_figures(rows):
+    cells = {(cell.row.key, cell.family): cell for cell in table.cells("digits", rows)}
+    assert cells["quality", "vae"].ours == "Exceptional"
+    assert cells["speed", "diffusion"].ours == "Slow"
+    assert cells["speed", "diffusion"].figure.value == pytest.approx(50)
+    assert cells["quality", "autoregressive"].ours is None
+
+
+def test_measuring_one_row_again_keeps_the_others(root, monkeypatch):
+    monkeypatch.setattr(engines, "load", lambda name, root: ENGINES[name](torch.nn.Linear(20, 30), Reader()))
+    before = figures.read("digits", root=root)
+    program.main(
+        ["digits", "--rows", "quality", "--engines", "vae", "--threads", "1", "--root", str(root), "--out", str(root), "--seed", "9"]
+    )
+    assert figures.read("digits", root=root) == before
+
+
+def test_num_images_must_leave_an_equal_half(root):
+    judge = judges.load("digits", root=root)
+    with pytest.raises(ValueError, match="num_images must be 120, or from 20 to 60, got 100"):
+        Bench(worlds.load("digits"), judge, {}, 100, 0)
+    bench = Bench(worlds.load("digits"), judge, {}, 60, 0)
+    features = judge.reference.features["encoder"]
+    assert bench.floor("encoder") == metrics.frechet_distance(features[:60], features[60:])
+
+
+def test_an_unknown_row_is_refused(capsys):
+    with pytest.raises(SystemExit):
+        program.parse(["digits", "--rows", "quality,beauty"])
+    assert "rows must be among quality, speed, resources, got beauty" in capsys.readouterr().err
+
+
+def test_missing_weights_are_reported_and_the_rest_measured(monkeypatch, caplog):
+    def load(name, root):
+        if name == "digits/gan":
+            raise engines.CheckpointError("checkpoints/digits/gan cannot be loaded")
+        return Exact(torch.nn.Linear(20, 30), Reader())
+
+    monkeypatch.setattr(engines, "load", load)
+    assert list(program.load_engines("digits", ["vae", "gan"], None)) == ["vae"]
+    assert "checkpoints/digits/gan cannot be loaded" in caplog.text
+    with pytest.raises(SystemExit, match="no engine could be loaded"):
+        program.load_engines("digits", ["gan"], None)

@@ -1,0 +1,174 @@
+"""The table: its claims, its words, its verdicts, and the file that figures live in."""
+
+import math
+from collections import Counter
+
+import pytest
+
+from engines import FAMILIES, CheckpointError
+from playground import figures, table
+from playground.figures import Figure
+
+ROW = {row.key: row for row in table.ROWS}
+
+
+def figure(value, low=None, high=None):
+    return Figure(value, "", 5000, "test", "machine", "abc", low, high)
+
+
+def measured(row, name, values, spread=0.0):
+    """One row with the same figure for every family, its interval `spread` of the value to both sides."""
+    return {row: {f: {name: figure(v, v * (1 - spread), v * (1 + spread))} for f, v in zip(FAMILIES, values, strict=True)}}
+
+
+def test_the_course_makes_29_claims_and_26_without_faces():
+    counts = Counter(claim.row.title for claim in table.claims("faces"))
+    assert counts == {
+        "Quality": 6,
+        "Speed": 4,
+        "Training stability": 3,
+        "Control over generation": 5,
+        "Facial manipulation": 3,
+        "Novelty": 4,
+        "Resource intensity": 4,
+    }
+    assert len(table.claims("faces")) == 29
+    assert len(table.claims("digits")) == 26
+
+
+def test_claims_follow_the_words():
+    pairs = {(claim.upper, claim.lower) for claim in table.claims("faces") if claim.row.key == "control"}
+    assert pairs == {
+        ("autoregressive", "vae"),
+        ("autoregressive", "gan"),
+        ("autoregressive", "diffusion"),
+        ("diffusion", "vae"),
+        ("diffusion", "gan"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("row", "value", "word"),
+    [
+        ("quality", 4, "Exceptional"),
+        ("quality", 4.01, "High"),
+        ("quality", 16, "High"),
+        ("quality", 64, "Moderate"),
+        ("quality", 64.1, "Low"),
+        ("speed", 5, "Fast"),
+        ("speed", 7, "Medium"),
+        ("speed", 10, "Slow"),
+        ("control", 2, "Limited"),
+        ("control", 3, "Moderate"),
+        ("control", 5, "Flexible"),
+        ("novelty", 0.7, "High"),
+        ("novelty", 0.69, "Limited"),
+        ("resources", 10, "Moderate"),
+        ("resources", 10.1, "High"),
+        ("faces", 0, "No"),
+        ("faces", 1, "Yes"),
+    ],
+)
+def test_words_at_their_limits(row, value, word):
+    assert ROW[row].rule(value, {}) == word
+
+
+@pytest.mark.parametrize(("failures", "variation", "word"), [(1, 0.24, "Stable"), (2, 0.1, "Unstable"), (0, 0.25, "Unstable")])
+def test_stability_needs_few_failures_and_little_variation(failures, variation, word):
+    assert ROW["stability"].rule(failures, {"variation": figure(variation)}) == word
+
+
+def test_the_interval_of_a_difference_joins_both_intervals():
+    low, high = table.difference_interval(figure(10, 7, 13), figure(4, 0, 8))
+    assert (low, high) == pytest.approx((6 - 5, 6 + 5))
+
+
+def test_speed_is_reproduced_contradicted_and_undecided():
+    claims = [claim for claim in table.claims("digits") if claim.row.key == "speed"]
+    expected = {(0.005, 0.006, 1.0, 0.4): "reproduced", (1.0, 0.9, 0.005, 0.006): "contradicted"}
+    for seconds, verdict in expected.items():
+        found = measured("speed", "seconds", seconds, spread=0.1)
+        assert {table.verdict(claim, found) for claim in claims} == {verdict}
+    level = measured("speed", "seconds", (1.0, 1.0, 1.05, 1.05), spread=0.1)
+    assert {table.verdict(claim, level) for claim in claims} == {"undecided"}
+
+
+def test_both_judges_must_agree_on_quality():
+    claim = next(c for c in table.claims("digits") if (c.row.key, c.upper, c.lower) == ("quality", "diffusion", "vae"))
+
+    def found(vae, diffusion):
+        both = {"vae": vae, "diffusion": diffusion}
+        return {
+            "quality": {
+                family: {
+                    f"fd_ratio_{space}": figure(v, 0.9 * v, 1.1 * v) for space, v in zip(("classifier", "encoder"), values, strict=True)
+                }
+                for family, values in both.items()
+            }
+        }
+
+    assert table.verdict(claim, found((100, 90), (3, 4))) == "reproduced"
+    assert table.verdict(claim, found((3, 4), (100, 90))) == "contradicted"
+    assert table.verdict(claim, found((100, 3), (3, 90))) == "undecided"
+    assert table.verdict(claim, found((100, 4), (3, 4))) == "undecided"
+
+
+def test_an_interval_that_reaches_zero_leaves_a_ratio_open():
+    assert table.log_figure(figure(1.0, -0.2, 2.0)).low == -math.inf
+    found = {"speed": {"gan": {"seconds": figure(1.0, 0.9, 1.1)}, "diffusion": {"seconds": figure(2.0, -0.1, 4.0)}}}
+    claim = next(c for c in table.claims("digits") if (c.row.key, c.upper, c.lower) == ("speed", "gan", "diffusion"))
+    assert table.verdict(claim, found) == "undecided"
+
+
+def test_cells_show_words_and_relative_numbers():
+    found = measured("speed", "seconds", (0.005, 0.01, 0.5, 0.035), spread=0.1)
+    cells = {cell.family: cell for cell in table.cells("digits", found) if cell.row.key == "speed"}
+    assert {family: cell.ours for family, cell in cells.items()} == {
+        "vae": "Fast",
+        "gan": "Fast",
+        "autoregressive": "Slow",
+        "diffusion": "Medium",
+    }
+    assert cells["autoregressive"].figure.value == pytest.approx(100)
+    assert cells["autoregressive"].figure.low == pytest.approx(90)
+    assert {cell.verdict for cell in cells.values()} == {"reproduced"}
+    assert table.count_reproduced("digits", found) == (4, 26)
+
+
+def test_cells_without_figures_say_so():
+    cells = table.cells("digits", {})
+    assert len(cells) == 24
+    assert {(cell.ours, cell.figure, cell.verdict) for cell in cells} == {(None, None, "not measured")}
+    assert table.count_reproduced("faces", {}) == (0, 29)
+
+
+def test_one_contradicted_claim_contradicts_its_cells():
+    found = measured("quality", "fd_ratio_classifier", (100, 2, 10, 5), spread=0.05)
+    for named in found["quality"].values():
+        named["fd_ratio"] = named["fd_ratio_encoder"] = named["fd_ratio_classifier"]
+    verdicts = {cell.family: cell.verdict for cell in table.cells("digits", found) if cell.row.key == "quality"}
+    assert verdicts == {"vae": "reproduced", "gan": "contradicted", "autoregressive": "contradicted", "diffusion": "contradicted"}
+
+
+def test_figures_survive_the_file_and_other_rows_stay(tmp_path):
+    first, second = figure(1.0, 0.5, 2.0), Figure(3.0, "s", 20, "median", "machine", "abc", seed=7, judge="f00")
+    figures.write("digits", "quality", "vae", {"fd_ratio": first}, root=tmp_path)
+    figures.write("digits", "speed", "vae", {"seconds": second}, root=tmp_path)
+    figures.write("digits", "speed", "gan", {"seconds": second}, root=tmp_path)
+    before = (tmp_path / "digits" / "figures.json").read_text()
+    figures.write("digits", "quality", "vae", {"fd_ratio": first}, root=tmp_path)
+    assert (tmp_path / "digits" / "figures.json").read_text() == before
+    assert figures.read("digits", root=tmp_path) == {
+        "quality": {"vae": {"fd_ratio": first}},
+        "speed": {"vae": {"seconds": second}, "gan": {"seconds": second}},
+    }
+
+
+def test_missing_figures_are_empty_and_damaged_ones_named(tmp_path):
+    assert figures.read("digits", root=tmp_path) == {}
+    (tmp_path / "digits").mkdir()
+    (tmp_path / "digits" / "figures.json").write_text('{"speed": {"vae": {"seconds": {"value"')
+    with pytest.raises(CheckpointError, match=r"figures.json is damaged.*python -m playground.measure digits"):
+        figures.read("digits", root=tmp_path)
+    with pytest.raises(ValueError, match="world must be one of"):
+        figures.read("cats", root=tmp_path)
