@@ -59,7 +59,9 @@ def parse(arguments: list[str] | None) -> tuple[argparse.Namespace, type[engines
     settings = argparse.ArgumentParser(prog=f"python -m engines {known.engine}")
     for f in dataclasses.fields(kind.params_type):
         allowed = ", ".join(f.metadata["options"]) if "options" in f.metadata else f"{f.metadata['minimum']:g} to {f.metadata['maximum']:g}"
-        settings.add_argument(f"--{f.name.replace('_', '-')}", type=type(f.default), default=f.default, help=f"{f.metadata['hint']} {allowed}")
+        settings.add_argument(
+            f"--{f.name.replace('_', '-')}", type=type(f.default), default=f.default, help=f"{f.metadata['hint']} {allowed}"
+        )
     return settings.parse_args(rest, namespace=known), kind
 
 

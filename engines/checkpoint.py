@@ -29,8 +29,6 @@ def explain(folder: Path, name: str) -> Iterator[None]:
     try:
         yield
     except (OSError, KeyError, ValueError, TypeError, RuntimeError, SafetensorError) as error:
-        if isinstance(error, CheckpointError):
-            raise
         shown = f"checkpoints/{name}" if folder.is_relative_to(ROOT) else str(folder)
         reason = " ".join(str(error).split())[:300]
         raise CheckpointError(f"{shown} cannot be loaded: {reason}. Make it with: python -m engines.training {name}") from error
@@ -46,7 +44,7 @@ def load(model_type: type, folder: Path) -> torch.nn.Module:
     """Build `model_type` from its config.json and fill it from its safetensors file, in single precision."""
     config = read_config(folder)
     if config.get("_class_name") != model_type.__name__:
-        raise CheckpointError(f"{folder / 'config.json'} describes {config.get('_class_name')}, expected {model_type.__name__}")
+        raise ValueError(f"config.json describes {config.get('_class_name')}, expected {model_type.__name__}")
     model = model_type.from_config(config)
     load_weights(model, folder / WEIGHTS)
     return model

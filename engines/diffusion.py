@@ -28,7 +28,11 @@ SCHEDULERS = {"DPM-Solver++": DPMSolverMultistepScheduler, "DDIM": DDIMScheduler
 
 
 def make_unet(
-    image_shape: tuple[int, int, int] = (28, 28, 1), *, channels: tuple[int, ...] = (64, 128), layers_per_block: int = 1, text_dim: int = 256
+    image_shape: tuple[int, int, int] = (28, 28, 1),
+    *,
+    channels: tuple[int, ...] = (64, 128),
+    layers_per_block: int = 1,
+    text_dim: int = 256,
 ) -> UNet2DModel:
     """A U-Net on folded pixels whose time embedding is joined by the text embedding (so 4 * channels[0] = text_dim)."""
     h, _, c = image_shape
@@ -75,7 +79,13 @@ def loss(model: nn.Module, x: torch.Tensor, text: torch.Tensor) -> dict[str, tor
 
 
 def predict_x0(
-    model: nn.Module, x_t: torch.Tensor, t: torch.Tensor, alpha_bar: torch.Tensor, text: torch.Tensor, no_text: torch.Tensor, guidance_scale: float
+    model: nn.Module,
+    x_t: torch.Tensor,
+    t: torch.Tensor,
+    alpha_bar: torch.Tensor,
+    text: torch.Tensor,
+    no_text: torch.Tensor,
+    guidance_scale: float,
 ) -> torch.Tensor:
     """The picture behind x_t (N, 4 C, H / 2, W / 2), in [-1, 1]; guided away from `no_text` when guidance_scale > 1."""
     if guidance_scale == 1:
@@ -90,8 +100,12 @@ def predict_x0(
 class DiffusionParams(Params):
     """Settings of a diffusion engine."""
 
-    num_inference_steps: int = slider(20, 2, 100, 1, label="Steps", hint="Noise levels on the way to the picture: more is slower and finer.")
-    guidance_scale: float = slider(1.5, 1.0, 7.0, 0.25, label="Guidance", hint="How hard the text pulls: 1 is plain conditional, high is exaggerated.")
+    num_inference_steps: int = slider(
+        20, 2, 100, 1, label="Steps", hint="Noise levels on the way to the picture: more is slower and finer."
+    )
+    guidance_scale: float = slider(
+        1.5, 1.0, 7.0, 0.25, label="Guidance", hint="How hard the text pulls: 1 is plain conditional, high is exaggerated."
+    )
     scheduler: str = choice("DPM-Solver++", tuple(SCHEDULERS), label="Sampler", hint="The rule that goes from one noise level to the next.")
 
 

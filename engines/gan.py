@@ -8,6 +8,7 @@ enters the generator beside z and the discriminator by projection (Miyato and Ko
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +25,7 @@ from engines.images import to_uint8
 
 
 class ConvGenerator(ModelMixin, ConfigMixin):
-    """z and text -> picture: a 7x7 map from a linear layer, doubled twice, each block scaled by the style."""
+    """z and text -> picture: a small map from a linear layer, doubled twice by transposed convolutions."""
 
     @register_to_config
     def __init__(
@@ -32,7 +33,7 @@ class ConvGenerator(ModelMixin, ConfigMixin):
         image_shape: tuple[int, int, int] = (28, 28, 1),  # H, W, C; H and W multiples of 4
         latent_dim: int = 64,
         style_dim: int = 256,
-        channels: tuple[int, int, int] = (160, 80, 40),  # at H / 4, H / 2 and H
+        channels: tuple[int, int, int] = (128, 64, 32),  # at H / 4, H / 2 and H
         text_dim: int = 256,
     ):
         super().__init__()
@@ -41,8 +42,7 @@ class ConvGenerator(ModelMixin, ConfigMixin):
             nn.Linear(latent_dim + text_dim, style_dim), nn.LeakyReLU(0.2), nn.Linear(style_dim, style_dim), nn.LeakyReLU(0.2)
         )
         self.start = nn.Linear(style_dim, channels[0] * (h // 4) * (w // 4))
-        widths = ((channels[0], channels[0]), (channels[0], channels[1]), (channels[1], channels[2]))
-        self.blocks = nn.ModuleList(StyledBlock(before, after, style_dim) for before, after in widths)
+        self.blocks = nn.ModuleList(StyledBlock(before, after, style_dim) for before, after in itertools.pairwise(channels))
         self.finish = nn.Conv2d(channels[2], c, 3, padding=1)
 
     def forward(self, z: torch.Tensor, text: torch.Tensor) -> torch.Tensor:
@@ -50,32 +50,33 @@ class ConvGenerator(ModelMixin, ConfigMixin):
         h, w, _ = self.config.image_shape
         style = self.mapping(torch.cat([z, text], dim=1))  # (N, style_dim)
         x = self.start(style).view(-1, self.config.channels[0], h // 4, w // 4)
-        for i, block in enumerate(self.blocks):
-            if i > 0:
-                x = F.interpolate(x, scale_factor=2, mode="nearest")
-            x = block(x, style)  # (N, channels[i], H / 4 * 2**i, W / 4 * 2**i)
+        for block in self.blocks:
+            x = block(x, style)  # (N, channels[1], H / 2, W / 2), then (N, channels[2], H, W)
         return self.finish(x).tanh()
 
 
 class StyledBlock(nn.Module):
-    """Two 3x3 convolutions, the first scaled per channel by the style."""
+    """A 3x3 convolution whose normalised input is scaled by the style, then a transposed convolution that doubles the side."""
 
     def __init__(self, before: int, after: int, style_dim: int):
         super().__init__()
-        self.first = nn.Conv2d(before, after, 3, padding=1)
-        self.scale = nn.Linear(style_dim, after)
-        self.second = nn.Conv2d(after, after, 3, padding=1)
+        self.scale = nn.Linear(style_dim, before)
+        self.norm = nn.GroupNorm(8, before)
+        self.mix = nn.Conv2d(before, before, 3, padding=1)
+        self.grow = nn.ConvTranspose2d(before, after, 4, stride=2, padding=1)
 
     def forward(self, x: torch.Tensor, style: torch.Tensor) -> torch.Tensor:
-        x = F.leaky_relu(self.first(x) * (1 + self.scale(style))[:, :, None, None], 0.2)
-        return F.leaky_relu(self.second(x), 0.2)
+        x = F.leaky_relu(self.mix(self.norm(x) * (1 + self.scale(style))[:, :, None, None]), 0.2)
+        return F.leaky_relu(self.grow(x), 0.2)
 
 
 class ConvDiscriminator(ModelMixin, ConfigMixin):
     """Picture and text -> one score: higher means more like a real picture of that text. Used in training only."""
 
     @register_to_config
-    def __init__(self, image_shape: tuple[int, int, int] = (28, 28, 1), channels: tuple[int, int] = (64, 128), width: int = 256, text_dim: int = 256):
+    def __init__(
+        self, image_shape: tuple[int, int, int] = (28, 28, 1), channels: tuple[int, int] = (48, 96), width: int = 256, text_dim: int = 256
+    ):
         super().__init__()
         h, w, c = image_shape
         self.body = nn.Sequential(
@@ -108,7 +109,7 @@ def discriminator_loss(
     gamma weighs the penalties; 0 leaves them out (they need a second derivative, so they may be applied every few steps).
     """
     if gamma == 0:
-        gap = discriminator(real, text) - discriminator(fake, text)
+        gap = (discriminator(real, text) - discriminator(fake, text)).float()
         return {"d_loss": F.softplus(-gap).mean(), "d_gap": gap.mean()}
     real, fake = real.detach().requires_grad_(), fake.detach().requires_grad_()
     real_score, fake_score = discriminator(real, text), discriminator(fake, text)
@@ -125,7 +126,7 @@ def squared_gradient(scores: torch.Tensor, images: torch.Tensor) -> torch.Tensor
 
 def generator_loss(discriminator: nn.Module, real: torch.Tensor, fake: torch.Tensor, text: torch.Tensor) -> dict[str, torch.Tensor]:
     """The generator's side of the relativistic pairing loss: drawn pictures should score above real ones."""
-    return {"g_loss": F.softplus(discriminator(real, text) - discriminator(fake, text)).mean()}
+    return {"g_loss": F.softplus((discriminator(real, text) - discriminator(fake, text)).float()).mean()}
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from PIL import Image
 
 def to_float(images: np.ndarray) -> torch.Tensor:
     """uint8 (N, H, W, C) -> float32 (N, C, H, W) in [-1, 1]."""
-    assert images.dtype == np.uint8 and images.ndim == 4, f"want uint8 NHWC, got {images.dtype} {images.shape}"
+    assert (images.dtype, images.ndim) == (np.uint8, 4), f"want uint8 NHWC, got {images.dtype} {images.shape}"
     return torch.from_numpy(np.ascontiguousarray(images)).permute(0, 3, 1, 2).float() / 127.5 - 1
 
 

@@ -36,6 +36,7 @@ log = logging.getLogger(__name__)
 
 
 class State(StrEnum):
+    IDLE = "idle"
     WAITING = "waiting"
     DRAWING = "drawing"
     DONE = "done"
@@ -91,7 +92,7 @@ class Pane:
     """What one engine has to show so far. `shown` is the frame the page is to show now."""
 
     name: str
-    state: State = State.WAITING
+    state: State = State.IDLE
     shown: Frame | None = None
     film: Film = field(default_factory=Film)
     marks: Marks | None = None
@@ -108,7 +109,7 @@ class Comparison:
 
     def __init__(self, order: Order):
         self.order = order
-        self.state = State.WAITING
+        self.state = State.IDLE
         self.reading: Reading | None = None
         self.message = ""
         self.panes = [Pane(name) for name in engines.available() if name.startswith(f"{order.world}/")]
@@ -125,6 +126,7 @@ def compare(order: Order, machine: Machine, *, stop: threading.Event | None = No
     """
     stop = stop or threading.Event()
     comparison = Comparison(order)
+    comparison.state = State.WAITING
     try:
         reading = machine.submit(_read, comparison, machine)
         yield from _ticks(reading, comparison, stop)
@@ -153,7 +155,7 @@ def warm_up(machine: Machine) -> None:
 
 def _ticks(job: Future, comparison: Comparison, stop: threading.Event) -> Iterator[Comparison]:
     """Yield every TICK seconds until the job is done, or cancelled because `stop` came before its turn."""
-    while not wait([job], TICK).done:
+    while not wait([job], TICK).done and not job.cancelled():
         if stop.is_set():
             job.cancel()
         yield comparison

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator
-from types import SimpleNamespace
+from urllib.parse import parse_qsl
 
 import numpy as np
 import pytest
+from fakes import NAMES, WORLD, Fake, make_machine
 from PIL import Image
 
 import engines
-from engines import CheckpointError, Frame, Reading, Request
+from engines import CheckpointError, Frame
 from playground import recording
 from playground.compare import MAX_PICTURES, PACES, REAL_TIME, SLOW_MOTION, STEP_BY_STEP, Order, State, compare, show_times
 from playground.film import MAX_BYTES, MAX_FRAMES, Film
@@ -22,47 +23,6 @@ from playground.machine import Machine
 from playground.ui import link
 from playground.ui.panes import pack_download, pack_films, view
 from playground.ui.runs import Runs
-
-WORLD = "digits"
-NAMES = [name for name in engines.available() if name.startswith(f"{WORLD}/")]
-
-
-class Fake:
-    """An engine of a few grey frames whose clock claims 10 ms a frame, whatever the time of day."""
-
-    def __init__(self, name: str, *, num_steps: int = 3, before_frame: Callable[[int], None] = lambda step: None):
-        self.name, self.num_steps, self.before_frame = name, num_steps, before_frame
-        self.requests: list[Request] = []
-        self.closed = threading.Event()
-
-    def generate(self, request: Request) -> Iterator[Frame]:
-        self.requests.append(request)
-        try:
-            for step in range(1, self.num_steps + 1):
-                self.before_frame(step)
-                images = np.full((request.num_images, 28, 28, 1), step, np.uint8)
-                yield Frame(images, step, self.num_steps, step, 0.01 * step, {"x_t": 255 - images, "other": images})
-        finally:
-            self.closed.set()
-
-
-class FakeJudge:
-    """Reads a 7 in every picture, bold in none."""
-
-    reference = SimpleNamespace(figures={"sharpness": 0.5})
-
-    def attributes(self, images: np.ndarray) -> dict[str, np.ndarray]:
-        n = len(images)
-        return {"digit": np.full(n, 7), "thickness": np.zeros(n, int), "slant": np.zeros(n, int), "width": np.zeros(n, int)}
-
-
-def fake_read(world: str, prompt: str) -> Reading:
-    refusal = "digits draws one digit, 0 to 9; the prompt asks for 42" if "42" in prompt else None
-    return Reading({"digit": "7", "thickness": "bold"} if prompt else {}, ("unicorn",) if "unicorn" in prompt else (), refusal)
-
-
-def make_machine(load_engine: Callable = Fake, load_judge: Callable = lambda world: FakeJudge()) -> Machine:
-    return Machine(load_engine=load_engine, load_judge=load_judge, read=fake_read)
 
 
 def finish(order: Order, machine: Machine | None = None):
@@ -184,7 +144,7 @@ def test_a_bad_setting_fails_its_own_pane_only(settings, words):
     ],
 )
 def test_a_bad_order_names_field_value_and_range(fields, words):
-    with pytest.raises(ValueError, match=".") as caught:
+    with pytest.raises(ValueError, match=r" must .* got ") as caught:
         Order(**{"world": WORLD, **fields})
     assert all(word in str(caught.value) for word in words)
 
@@ -245,7 +205,11 @@ def test_slower_paces_hold_frames_back():
     assert show_times(frames, SLOW_MOTION) == pytest.approx([1, 2, 5])
     assert show_times(frames, STEP_BY_STEP) == pytest.approx([0, 0.3, 0.6])
     assert show_times([*frames, Frame(frames[0].images, 4, 4, 4, 600.0)], SLOW_MOTION)[-1] == pytest.approx(60)
-    shown = {comparison.panes[0].shown.step for comparison in compare(Order(WORLD, pace=STEP_BY_STEP), make_machine()) if comparison.panes[0].shown}
+    shown = {
+        comparison.panes[0].shown.step
+        for comparison in compare(Order(WORLD, pace=STEP_BY_STEP), make_machine())
+        if comparison.panes[0].shown
+    }
     assert shown == {1, 2, 3}
 
 
@@ -286,13 +250,21 @@ def test_runs_forget_the_oldest_and_stop_the_earlier():
 
 
 def test_link_restores_an_order():
-    order = Order(WORLD, "a bold 7 & <b>", 9, 3, {"diffusion": {"num_inference_steps": 30, "guidance_scale": 2.0, "scheduler": "DDIM"}}, SLOW_MOTION)
-    query = dict(pair for pair in __import__("urllib.parse").parse.parse_qsl(link.write(order)[1:]))
+    order = Order(
+        WORLD, "a bold 7 & <b>", 9, 3, {"diffusion": {"num_inference_steps": 30, "guidance_scale": 2.0, "scheduler": "DDIM"}}, SLOW_MOTION
+    )
+    query = dict(parse_qsl(link.write(order)[1:]))
     assert link.read(query, default=Order(WORLD)) == order
     assert link.read({}, default=order) == Order(WORLD, order.prompt, 9, 3, {}, SLOW_MOTION)
-    for bad, word in (({"seed": "abc"}, "abc"), ({"n": "1000"}, "1000"), ({"world": "mars"}, "mars"), ({"diffusion.guidance_scale": "x"}, "'x'")):
-        with pytest.raises(ValueError, match=word):
-            link.read(bad, default=order)
+
+
+@pytest.mark.parametrize(
+    ("query", "word"),
+    [({"seed": "abc"}, "abc"), ({"n": "1000"}, "1000"), ({"world": "mars"}, "mars"), ({"diffusion.guidance_scale": "x"}, "'x'")],
+)
+def test_a_bad_link_names_the_value(query, word):
+    with pytest.raises(ValueError, match=word):
+        link.read(query, default=Order(WORLD))
 
 
 def test_view_is_json_and_carries_what_the_page_shows():
@@ -310,8 +282,6 @@ def test_view_is_json_and_carries_what_the_page_shows():
 
 
 def picture(uri: str) -> Image.Image:
-    import base64
-
     return Image.open(io.BytesIO(base64.b64decode(uri.partition(",")[2])))
 
 

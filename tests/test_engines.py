@@ -20,12 +20,14 @@ def encoder():
 
 
 def tiny_row_pixel_cnn():
-    return autoregressive.RowPixelCNN(row_dim=16, row_layers=2, row_heads=2, context_dim=4, pixel_dim=16, num_pixel_blocks=1, levels=8, text_dim=32)
+    return autoregressive.RowPixelCNN(
+        row_dim=16, row_layers=2, row_heads=2, context_dim=4, pixel_dim=16, num_pixel_blocks=1, levels=8, text_dim=32
+    )
 
 
 TINY = {
     "vae": lambda encoder: vae.VAEEngine(vae.LinearVAE(latent_dim=3, width=16, text_dim=32), encoder),
-    "gan": lambda encoder: gan.GANEngine(gan.ConvGenerator(latent_dim=3, style_dim=8, channels=(8, 8, 8), text_dim=32), encoder),
+    "gan": lambda encoder: gan.GANEngine(gan.ConvGenerator(latent_dim=3, style_dim=8, channels=(8, 8, 4), text_dim=32), encoder),
     "autoregressive": lambda encoder: autoregressive.AutoregressiveEngine(tiny_row_pixel_cnn(), encoder),
     "diffusion": lambda encoder: diffusion.DiffusionEngine(
         diffusion.make_unet(channels=(32, 32), text_dim=128), text.build(encoder.world, width=32, layers=1, heads=2, dim=128)
@@ -52,7 +54,7 @@ def last(frames):
 def test_registry_knows_every_family():
     assert engines.available() == [f"{world}/{family}" for world in worlds.NAMES for family in engines.FAMILIES]
     assert [engines.engine_type(name).family for name in engines.available()] == list(engines.FAMILIES) * len(worlds.NAMES)
-    with pytest.raises(ValueError, match="digits/vae.*got 'digits/flow'"):
+    with pytest.raises(ValueError, match=r"digits/vae.*got 'digits/flow'"):
         engines.load("digits/flow")
 
 
@@ -93,7 +95,9 @@ def test_one_prompt_per_image(engine):
 def test_every_setting_works_at_its_ends(engine):
     for f in dataclasses.fields(engine.params_type):
         for value in f.metadata.get("options") or (f.metadata["minimum"], f.metadata["maximum"]):
-            steps = {"num_inference_steps": 3} if f.name != "num_inference_steps" and hasattr(engine.params_type, "num_inference_steps") else {}
+            steps = (
+                {"num_inference_steps": 3} if f.name != "num_inference_steps" and hasattr(engine.params_type, "num_inference_steps") else {}
+            )
             params = engine.params_type(**{**steps, f.name: value})
             images = last(engine.generate(Request("5", params=params))).images
             assert images.shape == (1, *engine.world.image_shape)
@@ -101,7 +105,9 @@ def test_every_setting_works_at_its_ends(engine):
 
 def test_settings_outside_their_range_are_refused(engine):
     for f in dataclasses.fields(engine.params_type):
-        for value in ("nonsense", None, float("nan")) + (() if "options" in f.metadata else (f.metadata["maximum"] + 1, f.metadata["minimum"] - 1)):
+        for value in ("nonsense", None, float("nan")) + (
+            () if "options" in f.metadata else (f.metadata["maximum"] + 1, f.metadata["minimum"] - 1)
+        ):
             with pytest.raises(ValueError, match=f.name):
                 engine.params_type(**{f.name: value})
 

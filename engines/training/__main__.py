@@ -44,14 +44,14 @@ def main(arguments: list[str] | None = None) -> None:
     trainer = module.make_trainer(world, recipe, variant=variant, text_dim=encoder.dim, device=device)
     images, labels = world.load_images(split="train")
     minutes = None if args.steps else args.minutes or recipe.minutes
-    clock = loop.fit(
-        trainer, kind, encoder, images, labels, out=out, minutes=minutes, steps=args.steps, resume=args.resume, seed=args.seed
-    )
+    clock = loop.fit(trainer, kind, encoder, images, labels, out=out, minutes=minutes, steps=args.steps, resume=args.resume, seed=args.seed)
     cards.write_engine_card(out, args.name, kind, trainer, clock, scale=args.scale, num_images=len(images))
 
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m engines.training", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        prog="python -m engines.training", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("name", help=f"{', '.join(engines.available())}, digits/vae-map, or <world>/text")
     parser.add_argument("--minutes", type=float, help="budget in minutes of training (default: the recipe's)")
     parser.add_argument("--steps", type=int, help="budget in optimizer steps, instead of minutes")
@@ -62,7 +62,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, help="output folder (default: checkpoints/<name>)")
     args = parser.parse_args(arguments)
-    if args.minutes is not None and args.minutes <= 0 or args.steps is not None and args.steps <= 0:
+    if (args.minutes is not None and args.minutes <= 0) or (args.steps is not None and args.steps <= 0):
         parser.error("--minutes and --steps must be positive")
     return args
 

@@ -23,6 +23,7 @@ def write_engine_card(out: Path, name: str, kind: type[Engine], trainer, clock, 
     module_doc = sys.modules[kind.__module__].__doc__.strip()
     recipe = dataclasses.asdict(trainer.recipe)
     parameters = sum(p.numel() for p in trainer.average.parameters())
+    images_seen = clock.step * trainer.recipe.batch_size
     card = f"""---
 license: apache-2.0
 tags: [{kind.family}, {world.name}]
@@ -38,7 +39,7 @@ tags: [{kind.family}, {world.name}]
 | command | `{command()}` |
 | commit | {commit()} |
 | recipe ({scale}) | {", ".join(f"{key} {value}" for key, value in recipe.items())} |
-| trained | {clock.step:,} steps, {clock.step * trainer.recipe.batch_size:,} images, {clock.seconds / 3600:.2f} hours on {device_name(trainer.device)} |
+| trained | {clock.step:,} steps, {images_seen:,} images, {clock.seconds / 3600:.2f} hours on {device_name(trainer.device)} |
 | compute | {clock.flops:.3g} FLOPs (counted for one step, times steps) |
 
 ![samples](samples.png)
@@ -84,7 +85,9 @@ def command() -> str:
 def commit() -> str:
     """Short hash of the commit that runs, with a + where files were changed since."""
     try:
-        short = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True, cwd=Path(__file__).parent).stdout
+        short = subprocess.run(
+            ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True, cwd=Path(__file__).parent
+        ).stdout
         changed = subprocess.run(["git", "diff", "--quiet", "HEAD", "--", "*.py"], cwd=Path(__file__).parent, check=False).returncode
     except (OSError, subprocess.CalledProcessError):
         return "unknown"

@@ -53,11 +53,10 @@ _WORDS = {
     },
 }
 _NOUNS = ("digit", "number", "figure", "numeral", "handwritten digit")
-_OPENINGS = ("a", "the", "one", "draw a", "please draw a", "show me a", "write a", "an image of a", "a picture of a", "a handwritten", "")
-_BIGGER_NUMBERS = frozenset(
-    "ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen twenty thirty forty fifty sixty seventy "
-    "eighty ninety hundred thousand million dozen".split()
-)
+_OPENINGS = ("a", "the", "draw a", "please draw a", "show me a", "write a", "an image of a", "a picture of a", "a handwritten", "")
+_TENS = ("ten", "twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
+_TEENS = ("eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen")
+_BIGGER_NUMBERS = frozenset((*_TENS, *_TEENS, "dozen", "hundred", "thousand", "million"))
 
 
 def load_images(*, split: str, num_images: int | None = None, seed: int = 0) -> tuple[np.ndarray, list[dict[str, str]]]:
@@ -104,7 +103,7 @@ def measure_strokes(images: np.ndarray) -> dict[str, np.ndarray]:
 def stroke_values(images: np.ndarray) -> dict[str, np.ndarray]:
     """Thickness in pixels, slant in degrees and width over height of uint8 (N, 28, 28, 1), float64 (N,) each."""
     ink = images[..., 0] / 255.0
-    n, h, w = ink.shape
+    _, h, w = ink.shape
     area = ink.sum((1, 2)) + 1e-9
 
     padded = np.pad(ink, ((0, 0), (1, 1), (1, 1)))
@@ -157,7 +156,7 @@ def compose(label: dict[str, str], rng: np.random.Generator) -> tuple[str, dict[
 
 
 def _opening(rng: np.random.Generator) -> str:
-    return "" if rng.random() < 0.4 else str(rng.choice(_OPENINGS)).replace("one", "a")
+    return "" if rng.random() < 0.4 else str(rng.choice(_OPENINGS))
 
 
 def vocabulary() -> list[str]:
@@ -170,7 +169,7 @@ def vocabulary() -> list[str]:
 def refusal(words: list[str]) -> str | None:
     """Why a prompt of these words cannot be drawn, or None: digits draws exactly one digit from 0 to 9."""
     found = {int(w) if w.isdigit() else _NUMBERS.index(w) for w in words if w.isdigit() or w in _NUMBERS}
-    bigger = [w for w in words if w in _BIGGER_NUMBERS or w.isdigit() and len(w) > 1]
+    bigger = [w for w in words if w in _BIGGER_NUMBERS or (w.isdigit() and len(w) > 1)]
     if bigger or len(found) > 1:
         asked = " ".join(w for w in words if w in bigger or w in _NUMBERS or w.isdigit())
         return f"digits draws one digit, 0 to 9; the prompt asks for {asked}"

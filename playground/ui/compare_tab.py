@@ -116,8 +116,6 @@ def build(machine: Machine, runs: Runs) -> CompareTab:
 
     def watch(order: Order, session: str, started: float) -> Iterator[dict[str, Any]]:
         signal = runs.begin(session)
-        comparison = Comparison(order)
-        yield view(comparison, started=started)
         try:
             for comparison in compare(order, machine, stop=signal):
                 if not runs.is_current(session, signal):

@@ -12,6 +12,7 @@ from typing import Any
 import gradio as gr
 from fastapi import Request
 from fastapi.responses import JSONResponse
+from gradio.route_utils import FnIndexInferError
 
 from playground.machine import Machine
 from playground.ui import api, compare_tab, link, table_tab
@@ -43,11 +44,12 @@ def build(machine: Machine) -> gr.Blocks:
 
         # 2. Handlers
         def restore(request: gr.Request) -> dict[Any, Any]:
-            return {**restored(compared, dict(request.query_params)), tabs: gr.Tabs(selected=_tab(request.query_params.get("tab")))}
+            query = dict(request.query_params)
+            return {**restored(compared, query), tabs: gr.Tabs(selected=query["tab"] if query.get("tab") in TABS else TABS[0])}
 
         # 3. Wiring
         outputs = [*compared.inputs, *compared.settings.groups.values(), compared.panes, compared.linked, tabs]
-        demo.load(restore, None, outputs, queue=False, show_progress="hidden", api_visibility="private")
+        demo.load(restore, None, outputs, show_progress="hidden", api_visibility="private")
         for part, name in ((compare_part, TABS[0]), (table_part, TABS[1])):
             part.select(None, None, None, js=_remember_tab(name), api_visibility="private")
         gr.on(
@@ -63,14 +65,18 @@ def build(machine: Machine) -> gr.Blocks:
 
 
 def restored(tab: CompareTab, query: dict[str, str]) -> dict[Any, Any]:
-    """Updates that put the order of a link into the page and have it drawn; a bad link is explained."""
+    """Updates that put the order of a link into the page and have it drawn; a bad link is explained.
+
+    Without an order in the link nothing is touched: the visitor may be typing already.
+    """
+    if "seed" not in query:
+        return {}
     default = default_order()
     try:
         order = link.read(query, default=default)
     except ValueError as error:
         return {**tab.show_order(default), tab.panes: refused(default.world, f"This link cannot be restored: {error}", time.time())}
-    updates = tab.show_order(order)
-    return {**updates, tab.linked: 1} if "seed" in query else updates
+    return {**tab.show_order(order), tab.linked: 1}
 
 
 def launch(demo: gr.Blocks, **options: Any) -> tuple[Any, str, str | None]:
@@ -85,7 +91,7 @@ def launch(demo: gr.Blocks, **options: Any) -> tuple[Any, str, str | None]:
         ssr_mode=False,
         footer_links=[],
         state_session_capacity=300,
-        app_kwargs={"exception_handlers": {KeyError: _not_found, IndexError: _not_found, ValueError: _not_found}},
+        app_kwargs={"exception_handlers": {FnIndexInferError: _not_found, KeyError: _not_found}},
         **options,
     )
 
@@ -110,13 +116,12 @@ async def _not_found(request: Request, error: Exception) -> JSONResponse:
     return JSONResponse({"detail": "there is no such function"}, status_code=404)
 
 
-def _tab(name: str | None) -> str:
-    return name if name in TABS else TABS[0]
-
-
 def _remember_tab(name: str) -> str:
-    """Script that writes the tab into the address."""
+    """Script that writes the tab into the address, but not the one that Gradio selects while the page opens."""
     return f"""() => {{
+        const opened = document.body.dataset.opened;
+        document.body.dataset.opened = "yes";
+        if (!opened) return;
         const url = new URL(location.href);
         url.searchParams.set("tab", "{name}");
         history.replaceState(null, "", url);

@@ -104,7 +104,7 @@ function reset(view) {
   panes.clear();
   for (const data of view.panes) panes.set(data.name, buildPane(data));
   row.replaceChildren(...[...panes.values()].map((pane) => pane.node));
-  if (view.state !== "waiting" || !view.started) return;
+  if (view.state === "idle" || view.state === "failed") return;
   rememberLink(view.link);
   if (stage.getBoundingClientRect().top > innerHeight / 2) stage.scrollIntoView({ block: "start" }); // on a phone the panes are further down
 }
@@ -112,7 +112,8 @@ function reset(view) {
 function showStatus(view) {
   const drawing = view.panes.find((pane) => pane.state === "drawing");
   const texts = {
-    waiting: view.started ? "Waiting for a turn." : "",
+    idle: "",
+    waiting: "Waiting for a turn.",
     drawing: drawing ? `${drawing.title} is drawing.` : "Waiting for the next turn.",
     done: "All engines are done.",
     stopped: "Stopped.",
@@ -124,7 +125,7 @@ function showStatus(view) {
     ...Object.entries(view.understood).map(([key, value]) => make("li", { class: "understood" }, make("small", { text: `${key} ` }), value)),
     ...view.ignored.map((word) => make("li", { class: "ignored" }, "ignored: ", make("s", { text: word }))),
   ];
-  if (view.state !== "waiting" && view.state !== "failed" && !words.length) words.push(make("li", { class: "understood", text: "nothing asked: anything goes" }));
+  if (["drawing", "done"].includes(view.state) && !words.length) words.push(make("li", { class: "understood", text: "nothing asked: anything goes" }));
   reading.replaceChildren(...words);
 }
 
@@ -138,8 +139,9 @@ function showPane(pane, data, view) {
   if (!pane.film) setMoment(pane, data);
   setText(pane.match.value, matchText(data));
   setText(pane.sharpness.value, data.sharpness === null ? "–" : `${data.sharpness.toFixed(2)} × real`);
-  setText(pane.problem, data.error || data.note);
-  pane.found.replaceChildren(...Object.entries(data.found).map(([key, share]) => foundChip(view.understood[key], share)));
+  setText(pane.problem, data.error);
+  const chips = Object.entries(data.found).map(([key, share]) => foundChip(view.understood[key], share));
+  pane.found.replaceChildren(...(data.note ? [make("li", { class: "no", text: data.note })] : chips));
 }
 
 function matchText({ state, match, note }) {
@@ -176,7 +178,7 @@ function showChart(view) {
   const end = Math.max(...drawn.map((pane) => pane.seconds));
   const lines = drawn.map((pane) => {
     const bar = make("span", { class: "span" });
-    bar.style.left = `${(100 * pane.first) / end}%`;
+    bar.style.left = `min(${(100 * pane.first) / end}%, 100% - 4px)`;
     bar.style.width = `${(100 * (pane.seconds - pane.first)) / end}%`;
     const text = pane.first === pane.seconds ? `${milliseconds(pane.seconds)} ms` : `${milliseconds(pane.first)} – ${milliseconds(pane.seconds)} ms`;
     const line = make("li", {}, make("b", { text: pane.title }), make("span", { class: "track" }, bar), make("span", { class: "when", text }));

@@ -1,0 +1,131 @@
+"""The served page as programs see it: the public call, its messages for wrong input, what is not to be found."""
+
+from __future__ import annotations
+
+import base64
+import io
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import gradio as gr
+import pytest
+from fakes import NAMES, WORLD, make_machine
+from gradio_client import Client
+from gradio_client.exceptions import AppError
+from PIL import Image
+
+from playground.ui import page
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="module")
+def address():
+    demo = page.build(make_machine())
+    _, local, _ = page.launch(demo, prevent_thread_lock=True, quiet=True)
+    yield local
+    demo.close()
+    gr.close_all()
+
+
+@pytest.fixture(scope="module")
+def client(address):
+    return Client(address, download_files=False, verbose=False)
+
+
+def test_draw_is_the_one_public_call(client):
+    api = client.view_api(return_format="dict")
+    assert list(api["named_endpoints"]) == ["/draw"]
+    assert not api["unnamed_endpoints"]
+    names = [parameter["parameter_name"] for parameter in api["named_endpoints"]["/draw"]["parameters"]]
+    assert names == ["world", "prompt", "seed", "num_images", "settings"]
+
+
+def test_draw_answers_with_pictures_and_figures(client):
+    answer = client.predict(WORLD, "a bold 7", 3, 2, {"diffusion": {"guidance_scale": 2.0}}, api_name="/draw")
+    assert list(answer["engines"]) == NAMES
+    assert answer["reading"]["attributes"] == {"digit": "7", "thickness": "bold"}
+    for engine in answer["engines"].values():
+        assert engine["state"] == "done"
+        assert engine["network_calls"] == 3
+        assert len(engine["pictures"]) == 2
+        content = base64.b64decode(engine["pictures"][0].partition(",")[2])
+        assert Image.open(io.BytesIO(content)).size == (28, 28)
+    assert answer["engines"][NAMES[3]]["settings"]["guidance_scale"] == 2.0
+
+
+def test_draw_has_defaults(client):
+    answer = client.predict(world=WORLD, api_name="/draw")
+    assert (answer["prompt"], answer["seed"], answer["num_images"]) == ("", 0, 1)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ((WORLD, "x" * 500, 0, 1, {}), ("prompt", "200", "500")),
+        ((WORLD, "7", -1, 1, {}), ("seed", "-1", "2147483647")),
+        ((WORLD, "7", 2**31, 1, {}), ("seed", "2147483648")),
+        ((WORLD, "7", 0, 0, {}), ("num_images", "0", "16")),
+        ((WORLD, "7", 0, 1000, {}), ("num_images", "1000", "16")),
+        (("mars", "7", 0, 1, {}), ("world", "mars", WORLD)),
+        ((WORLD, "42", 0, 1, {}), ("one digit", "42")),
+        ((WORLD, "7", 0, 1, {"mars": {}}), ("settings", "mars")),
+        ((WORLD, "7", 0, 1, {"vae": [1]}), ("settings", "[1]")),
+    ],
+)
+def test_wrong_input_gets_a_clear_message(client, arguments, words):
+    with pytest.raises(AppError) as caught:
+        client.predict(*arguments, api_name="/draw")
+    message = str(caught.value)
+    assert all(word in message for word in words)
+    assert "Traceback" not in message
+
+
+def test_a_setting_out_of_range_fails_one_engine(client):
+    answer = client.predict(WORLD, "7", 0, 1, {"diffusion": {"num_inference_steps": 1000}}, api_name="/draw")
+    states = {name: engine["state"] for name, engine in answer["engines"].items()}
+    assert states == {name: "failed" if name == NAMES[3] else "done" for name in NAMES}
+    error = answer["engines"][NAMES[3]]["error"]
+    assert all(word in error for word in ("num_inference_steps", "1000", "100"))
+
+
+@pytest.mark.parametrize("path", ["gradio_api/call/nonsense", "gradio_api/run/nonsense", "gradio_api/api/nonsense"])
+def test_an_unknown_call_is_not_found(address, path):
+    request = urllib.request.Request(address + path, data=b'{"data": []}', headers={"Content-Type": "application/json"})
+    with pytest.raises(urllib.error.HTTPError) as caught:
+        urllib.request.urlopen(request)
+    assert caught.value.code == 404
+
+
+def test_monitoring_is_closed(address):
+    with pytest.raises(urllib.error.HTTPError):
+        urllib.request.urlopen(address + "monitoring")
+
+
+def test_app_starts_from_the_command_line():
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    process = subprocess.Popen([sys.executable, "app.py", "--port", str(port)], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    try:
+        assert _answers(f"http://127.0.0.1:{port}/"), process.stdout.read1().decode()
+    finally:
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+
+
+def _answers(url: str) -> bool:
+    """Whether a server answers within a minute."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        try:
+            return urllib.request.urlopen(url).status == 200
+        except OSError:
+            time.sleep(0.2)
+    return False

@@ -1,0 +1,307 @@
+"""The page as a visitor sees it, in Chromium: draw, look back, reload, stop, read; asking no host but its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import time
+from pathlib import Path
+from urllib.parse import urlencode
+
+import gradio as gr
+import pytest
+from fakes import NAMES, WORLD, Fake, make_machine
+
+from engines import CheckpointError, checkpoint
+from playground.machine import Machine
+from playground.ui import page as playground_page
+
+try:
+    from playwright.sync_api import sync_playwright
+except ImportError:
+    sync_playwright = None
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+AXE = os.environ.get("AXE_CORE")  # the file axe.min.js of the npm package axe-core
+
+
+def skip(reason: str) -> None:
+    """Skip, unless this is CI, where everything has to be in place."""
+    if os.environ.get("CI") == "true":
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+@pytest.fixture(scope="module")
+def browser():
+    if not CHROMIUM:
+        skip("no Chromium found")
+    if not sync_playwright:
+        skip("Playwright for Python is not installed")
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield chromium
+        chromium.close()
+
+
+def serve(machine: Machine):
+    demo = playground_page.build(machine)
+    _, address, _ = playground_page.launch(demo, prevent_thread_lock=True, quiet=True)
+    yield address
+    demo.close()
+    gr.close_all()
+
+
+@pytest.fixture(scope="module")
+def fake_address():
+    """A page whose engines need no weights; the third takes half a second."""
+
+    def load(name: str) -> Fake:
+        if name == NAMES[2]:
+            return Fake(name, num_steps=100, before_frame=lambda step: time.sleep(0.005))
+        return Fake(name)
+
+    yield from serve(make_machine(load))
+
+
+@pytest.fixture(scope="module")
+def broken_address():
+    """A page with one engine whose weights are missing and one that never ends."""
+
+    def load(name: str) -> Fake:
+        if name == NAMES[1]:
+            raise CheckpointError("checkpoints/digits/gan cannot be loaded")
+        return Fake(name, num_steps=10**5, before_frame=lambda step: time.sleep(0.01)) if name == NAMES[2] else Fake(name)
+
+    yield from serve(make_machine(load))
+
+
+@pytest.fixture(scope="module")
+def shipped_address():
+    """The page with the weights in this repository."""
+    missing = [name for name in (*NAMES, f"{WORLD}/text", f"{WORLD}/judge") if not (checkpoint.ROOT / name / "config.json").is_file()]
+    if missing:
+        skip(f"no weights for {', '.join(missing)}")
+    yield from serve(Machine())
+
+
+@pytest.fixture
+def open_page(browser):
+    """Opens a page; at the end of the test nothing may have failed and no other host may have been asked."""
+    contexts, problems = [], []
+
+    def open_at(address: str, *, width: int = 1440, query: str = "", **options):
+        context = browser.new_context(viewport={"width": width, "height": 900}, **options)
+        contexts.append(context)
+        tab = context.new_page()
+        tab.set_default_timeout(20_000)
+        tab.on("pageerror", lambda error: problems.append(f"script error: {error}"))
+        tab.on("console", lambda message: problems.append(message.text) if message.type == "error" else None)
+        tab.on("request", lambda request: None if request.url.startswith((address, "data:", "blob:")) else problems.append(request.url))
+        tab.goto(address + query)
+        tab.get_by_role("tab", name="The table").wait_for()
+        return tab
+
+    yield open_at
+    for context in contexts:
+        context.close()
+    assert problems == []
+
+
+def draw(tab, prompt: str | None = None):
+    if prompt is not None:
+        tab.get_by_label("Prompt", exact=True).fill(prompt)
+    tab.get_by_role("button", name="Draw", exact=True).click()
+
+
+def wait_until_done(tab):
+    tab.get_by_text("All engines are done.").wait_for(timeout=60_000)
+    tab.get_by_role("button", name="Copy link").wait_for()
+
+
+def pixels(tab) -> list[str]:
+    """The content of every picture on the page."""
+    return tab.evaluate("[...document.querySelectorAll('.pictures canvas')].map((canvas) => canvas.toDataURL())")
+
+
+def test_draw_and_look_back(open_page, fake_address):
+    tab = open_page(fake_address)
+    draw(tab, "a bold 7, <img src=x onerror=alert(1)> unicorn")
+    wait_until_done(tab)
+    assert len(pixels(tab)) == 16
+    for title in ("VAE", "GAN", "Autoregressive", "Diffusion"):
+        assert tab.get_by_role("img", name=re.compile(f"^{title}, 4 pictures: a bold 7")).is_visible()
+    assert tab.get_by_role("list", name="Words of the prompt").inner_text().split("\n") == ["digit 7", "thickness bold", "ignored: unicorn"]
+    pane = tab.get_by_role("article", name="Diffusion")
+    assert "30 ms" in pane.inner_text()
+    assert "50 %" in pane.inner_text()
+    assert tab.get_by_role("region", name="When each engine showed").count() == 1
+
+    slider = tab.get_by_role("slider", name="Diffusion: moment")
+    last = pixels(tab)
+    slider.focus()
+    slider.press("Home")
+    tab.get_by_role("img", name=re.compile("^Diffusion.*picture at step 1$")).wait_for()
+    assert "10 ms" in pane.inner_text()
+    tab.wait_for_function("(last) => document.querySelectorAll('.pictures canvas')[12].toDataURL() !== last", arg=last[12])
+    first = pixels(tab)
+    assert first[:12] == last[:12]
+    pane.get_by_role("switch").check()
+    tab.get_by_role("img", name=re.compile("^Diffusion.*noisy picture at step 1$")).wait_for()
+    tab.wait_for_function("(first) => document.querySelectorAll('.pictures canvas')[12].toDataURL() !== first", arg=first[12])
+
+
+def test_a_link_restores_the_run(open_page, fake_address):
+    tab = open_page(fake_address)
+    tab.get_by_label("Seed").fill("21")
+    draw(tab, "7")
+    wait_until_done(tab)
+    query = tab.url.removeprefix(fake_address)
+    assert "seed=21" in query
+    again = open_page(fake_address, query=query)
+    wait_until_done(again)
+    assert again.get_by_label("Prompt", exact=True).input_value() == "7"
+    assert again.get_by_label("Seed").input_value() == "21"
+    assert pixels(again) == pixels(tab)
+
+
+def test_downloads_and_copy(open_page, fake_address):
+    tab = open_page(fake_address, accept_downloads=True, permissions=["clipboard-read", "clipboard-write"])
+    draw(tab, "7")
+    wait_until_done(tab)
+    for label, suffix in (
+        ("Pictures", "pictures.png"),
+        ("Film strip", "strip.png"),
+        ("Animation", "animation.gif"),
+        ("Record", "record.json"),
+    ):
+        with tab.expect_download() as download:
+            tab.get_by_role("button", name=label).click()
+        assert download.value.suggested_filename == f"digits-seed7-{suffix}"
+        content = Path(download.value.path()).read_bytes()
+        assert content[:4] in (b"\x89PNG", b"GIF8") or json.loads(content)["prompt"] == "7"
+    tab.get_by_role("button", name="Copy link").click()
+    tab.get_by_role("button", name="Copied").wait_for()
+    assert "seed=7" in tab.evaluate("navigator.clipboard.readText()")
+
+
+def test_examples_dice_and_settings(open_page, fake_address):
+    tab = open_page(fake_address)
+    tab.get_by_role("button", name="thin 7", exact=True).click()
+    wait_until_done(tab)
+    assert tab.get_by_label("Prompt", exact=True).input_value() == "thin 7"
+    tab.get_by_role("button", name="Roll").click()
+    tab.wait_for_function("!location.search.includes('seed=7&')")
+    wait_until_done(tab)
+    tab.get_by_role("button", name="Advanced settings").click()
+    tab.get_by_label("number input for Steps").fill("33")
+    tab.get_by_label("number input for Steps").press("Tab")
+    draw(tab)
+    tab.wait_for_function("location.search.includes('diffusion.num_inference_steps=33')")
+    wait_until_done(tab)
+
+
+@pytest.mark.parametrize(
+    ("query", "words"),
+    [
+        ({"seed": "7", "prompt": "42"}, "asks for 42"),
+        ({"seed": "-4"}, "seed must be a whole number from 0 to 2147483647, got -4"),
+        ({"seed": "7", "n": "1000"}, "num_images must be a whole number from 1 to 16, got 1000"),
+        ({"seed": "7", "prompt": "x" * 300}, "prompt must have at most 200 characters, got 300"),
+    ],
+)
+def test_what_cannot_be_drawn_is_explained(open_page, fake_address, query, words):
+    tab = open_page(fake_address, query=f"?{urlencode(query)}")
+    tab.get_by_role("status").get_by_text(words).wait_for()
+    assert pixels(tab) == []
+
+
+def test_stop_in_the_middle_and_a_missing_engine(open_page, broken_address):
+    tab = open_page(broken_address)
+    draw(tab, "7")
+    tab.get_by_text("Autoregressive is drawing.").wait_for()
+    tab.get_by_role("img", name=re.compile("^Autoregressive, 4 pictures")).wait_for()
+    tab.get_by_role("button", name="Stop").click()
+    tab.get_by_text("Stopped.").wait_for()
+    tab.get_by_role("slider", name="Autoregressive: moment").wait_for()
+    assert "cannot be loaded" in tab.get_by_role("article", name="GAN").inner_text()
+    assert len(pixels(tab)) == 8  # VAE and autoregressive
+    assert tab.get_by_role("img", name="Diffusion: nothing drawn yet").count() == 1
+
+
+def test_a_closed_tab_frees_the_machine(open_page, broken_address):
+    first = open_page(broken_address)
+    draw(first, "7")
+    first.get_by_text("Autoregressive is drawing.").wait_for()
+    first.close()
+    second = open_page(broken_address)
+    draw(second, "7")
+    second.get_by_text("Autoregressive is drawing.").wait_for()
+    second.get_by_role("button", name="Stop").click()
+    second.get_by_text("Stopped.").wait_for()
+
+
+def test_the_table(open_page, fake_address):
+    tab = open_page(fake_address)
+    tab.get_by_role("tab", name="The table").click()
+    tab.get_by_role("rowheader").nth(6).wait_for()
+    text = tab.locator("#table").inner_text()
+    assert re.search(r"\d+ of 26 claims reproduced", text)
+    assert "not measured yet" in text
+    assert "tab=table" in tab.url
+    again = open_page(fake_address, query="?tab=table")
+    again.get_by_role("rowheader").nth(6).wait_for()
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_a_phone_shows_everything(open_page, fake_address, theme):
+    tab = open_page(fake_address, width=390, query=f"?__theme={theme}", has_touch=True)
+    draw(tab, "7")
+    wait_until_done(tab)
+    assert tab.evaluate("document.documentElement.scrollWidth") <= 390
+    for pane in tab.get_by_role("article").all():
+        assert pane.bounding_box()["width"] > 300
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_no_serious_accessibility_finding(open_page, fake_address, theme):
+    if not AXE:
+        skip("AXE_CORE does not name axe.min.js")
+    tab = open_page(fake_address, query=f"?__theme={theme}")
+    tab.add_script_tag(path=AXE)
+    assert serious(tab) == []
+    draw(tab, "a bold 7, unicorn")
+    wait_until_done(tab)
+    tab.get_by_role("button", name="Advanced settings").click()
+    tab.get_by_label("Steps").first.wait_for()
+    assert serious(tab) == []
+    tab.get_by_role("tab", name="The table").click()
+    tab.get_by_role("rowheader").nth(6).wait_for()
+    assert serious(tab) == []
+
+
+def serious(tab) -> list[str]:
+    found = tab.evaluate("axe.run()")["violations"]
+    return [f"{v['id']}: {v['nodes'][0]['html']}" for v in found if v["impact"] in ("serious", "critical")]
+
+
+def test_the_shipped_engines_draw_the_same_again(open_page, shipped_address):
+    tab = open_page(shipped_address, query="?world=digits&prompt=a+bold+seven&seed=3&n=2")
+    wait_until_done(tab)
+    drawn = pixels(tab)
+    assert len(set(drawn)) == 8
+    tab.reload()
+    wait_until_done(tab)
+    assert pixels(tab) == drawn
+    assert tab.get_by_role("article").first.get_by_text("%").count() > 0

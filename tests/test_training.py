@@ -1,0 +1,161 @@
+"""Every recipe takes a step and leaves a folder that loads; runs resume; a batch can be learnt by heart."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+import torch
+from tiny import make_data
+
+import engines
+from engines import CheckpointError, checkpoint, text, worlds
+from engines.training import __main__ as training
+from engines.training import loop
+from engines.training import text as text_recipe
+from engines.training.autoregressive import RowPixelCNN
+from engines.training.autoregressive import loss as autoregressive_loss
+from engines.training.diffusion import loss as diffusion_loss
+from engines.training.diffusion import make_unet
+from engines.training.vae import LinearVAE
+from engines.training.vae import loss as vae_loss
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    return make_data(tmp_path_factory.mktemp("data"), num_train=120, num_test=30)
+
+
+@pytest.fixture(autouse=True)
+def small_runs(data, monkeypatch):
+    monkeypatch.setenv("PLAYGROUND_DATA", str(data))
+    monkeypatch.setattr(loop, "SNAPSHOT_SIZE", 4)
+    monkeypatch.setattr(loop, "SNAPSHOT_MOMENTS", (0.5, 1.0))
+
+
+@pytest.mark.parametrize("name", [*engines.available(), "digits/vae-map"])
+def test_two_steps_leave_a_folder_that_draws(name, tmp_path):
+    root = tmp_path / "checkpoints"
+    shutil.copytree(checkpoint.ROOT / "digits" / "text", root / "digits" / "text")
+    training.main([name, "--steps", "2", "--device", "cpu", "--out", str(root / name)])
+    engine = engines.load(name, root=root)
+    frame = next(engine.generate(engines.Request("a bold 7")))
+    assert frame.images.shape == (1, 28, 28, 1)
+    assert "--steps 2 --device cpu" in engine.card
+    lines = [json.loads(line) for line in (root / name / "training.jsonl").read_text().splitlines()]
+    assert lines[-1]["step"] == 2
+    assert lines[-1]["flops"] > 0
+    with np.load(root / name / "progress.npz") as progress:
+        assert progress["images"].shape == (2, 4, 28, 28, 1)
+        assert list(progress["steps"]) == [1, 2]
+    for path in (root / name).glob("*.safetensors"):
+        assert path.stat().st_size < 9.5e6
+
+
+def test_a_resumed_run_continues_where_it_stopped(tmp_path):
+    out = tmp_path / "vae"
+    training.main(["digits/vae", "--steps", "2", "--device", "cpu", "--out", str(out)])
+    training.main(["digits/vae", "--steps", "4", "--device", "cpu", "--out", str(out), "--resume"])
+    steps = [json.loads(line)["step"] for line in (out / "training.jsonl").read_text().splitlines()]
+    assert steps == [1, 2, 4]
+    training.main(["digits/vae", "--steps", "2", "--device", "cpu", "--out", str(out)])
+    assert [json.loads(line)["step"] for line in (out / "training.jsonl").read_text().splitlines()] == [1, 2]
+
+
+def test_equal_seeds_train_equal_weights(tmp_path):
+    weights = []
+    for run in ("one", "two"):
+        training.main(["digits/vae", "--steps", "3", "--device", "cpu", "--seed", "5", "--out", str(tmp_path / run)])
+        weights.append(checkpoint.load(LinearVAE, tmp_path / run).state_dict())
+    assert all(torch.equal(weights[0][key], weights[1][key]) for key in weights[0])
+
+
+@pytest.mark.parametrize(
+    ("model", "loss", "below"),
+    [
+        (lambda: LinearVAE(width=128, text_dim=8), vae_loss, 0.6),
+        (
+            lambda: RowPixelCNN(row_dim=32, row_layers=1, row_heads=2, pixel_dim=48, num_pixel_blocks=2, text_dim=8),
+            autoregressive_loss,
+            0.2,
+        ),
+        (lambda: make_unet(channels=(32, 32), text_dim=128), diffusion_loss, 0.4),
+    ],
+)
+def test_one_batch_is_learnt_by_heart(model, loss, below):
+    torch.manual_seed(0)
+    images, _ = worlds.load("digits").load_images(split="train", num_images=8)
+    x, network = loop.to_float(images), model()
+    embeddings = torch.randn(8, 128 if loss is diffusion_loss else 8)
+    optimizer = torch.optim.AdamW(network.parameters(), lr=3e-3)
+    values = []
+    for _ in range(120):
+        value = loss(network, x, embeddings)["loss"]
+        optimizer.zero_grad()
+        value.backward()
+        optimizer.step()
+        values.append(value.item())
+    assert np.mean(values[-20:]) < below * np.mean(values[:5])
+
+
+def test_gan_step_moves_both_networks():
+    from engines.training import gan
+
+    torch.manual_seed(0)
+    trainer = gan.make_trainer(worlds.load("digits"), gan.RECIPES["default"], variant="", text_dim=8, device="cpu")
+    before = {name: [p.clone() for p in network.parameters()] for name, network in trainer.networks().items()}
+    trainer.set_learning_rate(0.1)
+    terms = trainer.step(torch.rand(4, 1, 28, 28) * 2 - 1, torch.randn(4, 8))
+    assert {"d_loss", "g_loss", "r1", "r2"} <= terms.keys()
+    for name in ("model", "discriminator"):
+        assert any(not torch.equal(a, b) for a, b in zip(before[name], trainer.networks()[name].parameters(), strict=True))
+
+
+def test_text_recipe_learns_and_saves(tmp_path):
+    encoder = text_recipe.train(worlds.load("digits"), steps=4, out=tmp_path / "digits" / "text", device="cpu")
+    again = text.load("digits", root=tmp_path)
+    assert torch.allclose(encoder.encode(("thin 7",)), again.encode(("thin 7",)), atol=0.02)
+    assert "2,000 fresh captions" in (tmp_path / "digits" / "text" / "README.md").read_text()
+
+
+def test_learning_rate_rises_then_falls_to_zero():
+    trainer = loop.Trainer(loop.Recipe(1, 2, 1e-3), LinearVAE(width=8, text_dim=4), vae_loss, device="cpu")
+    rates = []
+    for progress in (0.0, 0.01, loop.WARMUP, 0.5, 1.0):
+        trainer.set_learning_rate(progress)
+        rates.append(trainer.optimizers[0].param_groups[0]["lr"])
+    assert rates == pytest.approx([0, 5e-4, 1e-3, 5e-4, 0], abs=2e-5)
+
+
+def test_average_follows_the_weights():
+    trainer = loop.Trainer(loop.Recipe(1, 2, 1e-3, ema_decay=0.9), LinearVAE(width=8, text_dim=4), vae_loss, device="cpu")
+    with torch.no_grad():
+        for p in trainer.model.parameters():
+            p.fill_(1.0)
+        for p in trainer.average.parameters():
+            p.zero_()
+    for _ in range(3):
+        trainer.update_average(1000)
+    assert next(trainer.average.parameters()).flatten()[0].item() == pytest.approx(1 - 0.9**3)
+
+
+@pytest.mark.parametrize("damage", ["missing", "truncated", "mismatched", "other"])
+def test_damaged_weights_name_the_file_and_the_command(damage, tmp_path):
+    shutil.copytree(checkpoint.ROOT / "digits" / "text", tmp_path / "digits" / "text")
+    folder = tmp_path / "digits" / "vae"
+    checkpoint.save(LinearVAE(width=16), folder)
+    weights = folder / checkpoint.WEIGHTS
+    if damage == "missing":
+        weights.unlink()
+    elif damage == "truncated":
+        weights.write_bytes(weights.read_bytes()[:1000])
+    elif damage == "mismatched":
+        checkpoint.save(LinearVAE(width=24), tmp_path / "wider")
+        shutil.copy(tmp_path / "wider" / checkpoint.WEIGHTS, weights)
+    else:
+        config = json.loads((folder / "config.json").read_text())
+        (folder / "config.json").write_text(json.dumps({**config, "_class_name": "SomethingElse"}))
+    with pytest.raises(
+        CheckpointError, match=r"digits.vae cannot be loaded: .*(safetensors|SomethingElse).*python -m engines.training digits/vae"
+    ):
+        engines.load("digits/vae", root=tmp_path)
