@@ -41,7 +41,7 @@ class ConvGenerator(ModelMixin, ConfigMixin):
         self.mapping = nn.Sequential(
             nn.Linear(latent_dim + text_dim, style_dim), nn.LeakyReLU(0.2), nn.Linear(style_dim, style_dim), nn.LeakyReLU(0.2)
         )
-        self.start = nn.Linear(style_dim, channels[0] * (h // 4) * (w // 4))
+        self.start = nn.Linear(latent_dim + style_dim, channels[0] * (h // 4) * (w // 4))
         self.blocks = nn.ModuleList(StyledBlock(before, after, style_dim) for before, after in itertools.pairwise(channels))
         self.finish = nn.Conv2d(channels[2], c, 3, padding=1)
 
@@ -49,7 +49,7 @@ class ConvGenerator(ModelMixin, ConfigMixin):
         """(N, latent_dim), (N, D) -> (N, C, H, W) in [-1, 1]."""
         h, w, _ = self.config.image_shape
         style = self.mapping(torch.cat([z, text], dim=1))  # (N, style_dim)
-        x = self.start(style).view(-1, self.config.channels[0], h // 4, w // 4)
+        x = self.start(torch.cat([z, style], dim=1)).view(-1, self.config.channels[0], h // 4, w // 4)
         for block in self.blocks:
             x = block(x, style)  # (N, channels[1], H / 2, W / 2), then (N, channels[2], H, W)
         return self.finish(x).tanh()
@@ -75,30 +75,42 @@ class ConvDiscriminator(ModelMixin, ConfigMixin):
 
     @register_to_config
     def __init__(
-        self, image_shape: tuple[int, int, int] = (28, 28, 1), channels: tuple[int, int] = (48, 96), width: int = 256, text_dim: int = 256
+        self,
+        image_shape: tuple[int, int, int] = (28, 28, 1),  # H, W, C; H and W multiples of 4
+        channels: tuple[int, int] = (64, 128),  # at H / 2 and H / 4
+        width: int = 256,  # of the features compared with the text
+        text_dim: int = 256,
     ):
         super().__init__()
         h, w, c = image_shape
         self.body = nn.Sequential(
             nn.Conv2d(c, channels[0], 4, stride=2, padding=1),
             nn.LeakyReLU(0.2),
-            nn.Conv2d(channels[0], channels[0], 3, padding=1),
-            nn.LeakyReLU(0.2),
             nn.Conv2d(channels[0], channels[1], 4, stride=2, padding=1),
             nn.LeakyReLU(0.2),
             nn.Conv2d(channels[1], channels[1], 3, padding=1),
             nn.LeakyReLU(0.2),
-            nn.Flatten(),
-            nn.Linear(channels[1] * (h // 4) * (w // 4), width),
-            nn.LeakyReLU(0.2),
         )
+        self.features = nn.Sequential(nn.Flatten(), nn.Linear((channels[1] + 1) * (h // 4) * (w // 4), width), nn.LeakyReLU(0.2))
         self.text = nn.Linear(text_dim, width)
         self.score = nn.Linear(width, 1)
 
     def forward(self, x: torch.Tensor, text: torch.Tensor) -> torch.Tensor:
         """(N, C, H, W), (N, D) -> (N,)."""
-        features = self.body(x)  # (N, width)
+        x = self.body(x)  # (N, channels[1], H / 4, W / 4)
+        features = self.features(torch.cat([x, batch_spread(x)], dim=1))  # (N, width)
         return self.score(features)[:, 0] + (features * self.text(text)).sum(1) / features.shape[1] ** 0.5
+
+
+def batch_spread(x: torch.Tensor, *, group: int = 4) -> torch.Tensor:
+    """How much the pictures of a group differ, as one more channel (N, 1, H, W): it gives away a generator that repeats itself.
+
+    Source: minibatch standard deviation, Karras et al. 2017, arXiv:1710.10196, section 3.
+    """
+    n, c, h, w = x.shape
+    groups = x.reshape(group, n // group, c, h, w) if n % group == 0 else x[None]
+    deviation = (groups.var(0, correction=0) + 1e-8).sqrt().mean((1, 2, 3), keepdim=True)  # (n / group, 1, 1, 1)
+    return deviation.repeat(n // len(deviation), 1, 1, 1).expand(n, 1, h, w)
 
 
 def discriminator_loss(

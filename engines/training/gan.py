@@ -15,7 +15,7 @@ RECIPES = {
     "default": Recipe(minutes=24, batch_size=64, learning_rate=3e-4, ema_decay=0.998, betas=(0.0, 0.99), max_grad_norm=1e3),
     "large": Recipe(minutes=10, batch_size=256, learning_rate=5e-4, betas=(0.0, 0.99), max_grad_norm=1e3),
 }
-R1_GAMMA = 1.0
+R1_GAMMA = 0.2
 PENALTY_EVERY = 4  # steps; the penalty is multiplied by as much (lazy regularisation, Karras et al. 2020, arXiv:1912.04958)
 
 
