@@ -41,7 +41,7 @@ def test_two_steps_leave_a_folder_that_draws(name, tmp_path):
     engine = engines.load(name, root=root)
     frame = next(engine.generate(engines.Request("a bold 7")))
     assert frame.images.shape == (1, 28, 28, 1)
-    assert "--steps 2 --device cpu" in engine.card
+    assert f"python -m engines.training {name} --steps 2 --device cpu" in engine.card
     lines = [json.loads(line) for line in (root / name / "training.jsonl").read_text().splitlines()]
     assert lines[-1]["step"] == 2
     assert lines[-1]["flops"] > 0
@@ -112,7 +112,7 @@ def test_gan_step_moves_both_networks():
 
 
 def test_text_recipe_learns_and_saves(tmp_path):
-    encoder = text_recipe.train(worlds.load("digits"), steps=4, out=tmp_path / "digits" / "text", device="cpu")
+    encoder = text_recipe.train(worlds.load("digits"), steps=4, out=tmp_path / "digits" / "text", device="cpu", command="test")
     again = text.load("digits", root=tmp_path)
     assert torch.allclose(encoder.encode(("thin 7",)), again.encode(("thin 7",)), atol=0.02)
     assert "2,000 fresh captions" in (tmp_path / "digits" / "text" / "README.md").read_text()

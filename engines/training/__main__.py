@@ -10,6 +10,8 @@ import argparse
 import dataclasses
 import logging
 import os
+import shlex
+import sys
 from importlib import import_module
 from pathlib import Path
 
@@ -27,11 +29,12 @@ def main(arguments: list[str] | None = None) -> None:
     device = ("cuda" if torch.cuda.is_available() else "cpu") if args.device == "auto" else args.device
     if device == "cpu":
         torch.set_num_threads(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count())
+    command = shlex.join(["python", "-m", "engines.training", *(sys.argv[1:] if arguments is None else arguments)])
     world_name, _, engine_name = args.name.partition("/")
     world = worlds.load(world_name)
     out = args.out or checkpoint.ROOT / args.name
     if engine_name == "text":
-        text_recipe.train(world, steps=args.steps or text_recipe.STEPS, out=out, device=device, seed=args.seed)
+        text_recipe.train(world, steps=args.steps or text_recipe.STEPS, out=out, device=device, command=command, seed=args.seed)
         return
 
     kind = engines.engine_type(args.name)
@@ -45,7 +48,7 @@ def main(arguments: list[str] | None = None) -> None:
     images, labels = world.load_images(split="train")
     minutes = None if args.steps else args.minutes or recipe.minutes
     clock = loop.fit(trainer, kind, encoder, images, labels, out=out, minutes=minutes, steps=args.steps, resume=args.resume, seed=args.seed)
-    cards.write_engine_card(out, args.name, kind, trainer, clock, scale=args.scale, num_images=len(images))
+    cards.write_engine_card(out, args.name, kind, trainer, clock, command=command, scale=args.scale, num_images=len(images))
 
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:

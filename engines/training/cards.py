@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import platform
-import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -17,8 +16,8 @@ from engines.base import Engine
 FIGURES_START, FIGURES_END = "<!-- figures -->", "<!-- end of figures -->"
 
 
-def write_engine_card(out: Path, name: str, kind: type[Engine], trainer, clock, *, scale: str, num_images: int) -> None:
-    """README.md of an engine: what it is, how it was made, what it must not be used for."""
+def write_engine_card(out: Path, name: str, kind: type[Engine], trainer, clock, *, command: str, scale: str, num_images: int) -> None:
+    """README.md of an engine: what it is, how it was made (`command`), what it must not be used for."""
     world = worlds.load(name.partition("/")[0])
     module_doc = sys.modules[kind.__module__].__doc__.strip()
     recipe = dataclasses.asdict(trainer.recipe)
@@ -36,7 +35,7 @@ tags: [{kind.family}, {world.name}]
 |---|---|
 | network | {type(trainer.average).__name__}, {parameters:,} parameters, half precision on disk |
 | data | {world.data}, {num_images:,} training images |
-| command | `{command()}` |
+| command | `{command}` |
 | commit | {commit()} |
 | recipe ({scale}) | {", ".join(f"{key} {value}" for key, value in recipe.items())} |
 | trained | {clock.step:,} steps, {images_seen:,} images, {clock.seconds / 3600:.2f} hours on {device_name(trainer.device)} |
@@ -53,7 +52,7 @@ readable {world.subject}. Not for recognising, forging or judging anybody's hand
     (out / "README.md").write_text(card)
 
 
-def write_text_card(out: Path, encoder, *, accuracy: dict[str, float], steps: int, seconds: float) -> None:
+def write_text_card(out: Path, encoder, *, command: str, accuracy: dict[str, float], steps: int, seconds: float) -> None:
     """README.md of a text encoder, with its accuracy on fresh captions."""
     rows = "\n".join(f"| {key} | {100 * value:.2f} % |" for key, value in accuracy.items())
     parameters = sum(p.numel() for p in encoder.parameters())
@@ -64,7 +63,7 @@ license: apache-2.0
 
 CLIP text model ({parameters:,} parameters, {len(encoder.tokenizer)} words) with one head per attribute; engines use its embedding.
 
-Made by `{command()}` at commit {commit()}: {steps:,} steps, {seconds / 60:.1f} minutes on {device_name(encoder.device)}, captions
+Made by `{command}` at commit {commit()}: {steps:,} steps, {seconds / 60:.1f} minutes on {device_name(encoder.device)}, captions
 made by the world's own grammar. Attributes read right in 2,000 fresh captions, named or not:
 
 | attribute | accuracy |
@@ -74,12 +73,6 @@ made by the world's own grammar. Attributes read right in 2,000 fresh captions, 
 It knows only the words of its world; everything else is reported as ignored.
 """
     (out / "README.md").write_text(card)
-
-
-def command() -> str:
-    """The command line that runs now, without the interpreter's path."""
-    module = Path(sys.argv[0]).parent
-    return shlex.join(["python", "-m", ".".join(module.parts[-2:]), *sys.argv[1:]])
 
 
 def commit() -> str:

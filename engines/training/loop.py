@@ -214,7 +214,7 @@ def fit(
 
         if clock.seconds - logged > LOG_EVERY or clock.progress == 1 or clock.step == 1:
             logged = clock.seconds
-            values = {key: round(float(value), 5) for key, value in terms.items()}
+            values = {key: round(value.item(), 5) for key, value in terms.items()}
             if not all(map(math.isfinite, values.values())):
                 raise FloatingPointError(f"training diverged at step {clock.step}: {values}")
             write_log(log_path, clock, trainer.recipe.batch_size, values)

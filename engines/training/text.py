@@ -24,7 +24,7 @@ BATCH_SIZE = 128
 LEARNING_RATE = 1e-3
 
 
-def train(world, *, steps: int = STEPS, out: Path, device: str, seed: int = 0) -> text.TextEncoder:
+def train(world, *, steps: int = STEPS, out: Path, device: str, command: str, seed: int = 0) -> text.TextEncoder:
     """Train an encoder for `world` and write it to `out` with its model card."""
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
@@ -46,7 +46,7 @@ def train(world, *, steps: int = STEPS, out: Path, device: str, seed: int = 0) -
     accuracy = attribute_accuracy(encoder, np.random.default_rng(seed + 1))
     out.mkdir(parents=True, exist_ok=True)
     encoder.save(out)
-    cards.write_text_card(out, encoder, accuracy=accuracy, steps=steps, seconds=seconds)
+    cards.write_text_card(out, encoder, command=command, accuracy=accuracy, steps=steps, seconds=seconds)
     return encoder
 
 

@@ -15,7 +15,7 @@ import torch
 import engines
 from engines import CheckpointError, Engine, checkpoint, worlds
 from playground import judges
-from playground.measure import quality, resources, speed
+from playground.measure import quality, report, resources, speed
 from playground.measure.bench import Bench
 
 ROWS = {module.ROW: module.measure for module in (quality, speed, resources)}
@@ -39,6 +39,9 @@ def main(arguments: list[str] | None = None) -> None:
     )
     for row in options.rows:
         ROWS[row](bench)
+    report.write_cards(options.world, root=options.out)
+    if options.out == checkpoint.ROOT:
+        report.write_summary(options.world, checkpoint.ROOT.parent / "README.md", root=options.out)
 
 
 def load_engines(world_name: str, names: list[str], root: Path) -> dict[str, Engine]:

@@ -1,0 +1,76 @@
+"""Puts the figures of a world between the markers of its model cards, so that no card quotes a number by hand."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from engines import FAMILIES
+from engines.training.cards import FIGURES_END, FIGURES_START
+from playground import figures
+from playground.figures import Figure, Figures
+
+SUMMARY = (  # row of the table, figure, how the README calls it
+    ("quality", "adherence_digit", "digit read by the judge is the digit asked"),
+    ("quality", "adherence", "attributes read by the judge as asked"),
+    ("quality", "fd_ratio_classifier", "FD / floor, classifier's features"),
+    ("quality", "fd_ratio_encoder", "FD / floor, autoencoder's features"),
+    ("quality", "sharpness", "sharpness"),
+    ("speed", "seconds", "median time of one picture"),
+    ("speed", "nfe", "network calls"),
+    ("resources", "training_hours", "training"),
+    ("resources", "file_size", "weights"),
+)
+
+
+def write_cards(world_name: str, *, root: Path) -> None:
+    """Rewrite the figures in `<root>/<world>/<engine>/README.md` of every engine that was measured and has a card."""
+    measured = figures.read(world_name, root=root)
+    for engine in FAMILIES:
+        card = root / world_name / engine / "README.md"
+        if card.is_file():
+            card.write_text(between_markers(card.read_text(), table(measured, engine)))
+
+
+def write_summary(world_name: str, readme: Path, *, root: Path) -> None:
+    """Rewrite the short table of a world's engines in the project's README."""
+    measured = figures.read(world_name, root=root)
+    lines = [f"| {world_name} | {' | '.join(FAMILIES)} |", "|---|---|---|---|---|"]
+    for row, name, label in SUMMARY:
+        found = [measured.get(row, {}).get(engine, {}).get(name) for engine in FAMILIES]
+        lines.append(f"| {label} | {' | '.join(cell(figure) if figure else 'not measured' for figure in found)} |")
+    readme.write_text(between_markers(readme.read_text(), "\n".join(lines)))
+
+
+def table(measured: Figures, engine: str) -> str:
+    """A Markdown table of all figures of one engine, with interval, sample count and method."""
+    lines = ["| row | figure | value | 95 % interval | n | how |", "|---|---|---|---|---|---|"]
+    for row, by_engine in measured.items():
+        for name, figure in by_engine.get(engine, {}).items():
+            cells = (row, name.replace("_", " "), f"{shown(figure.value)} {figure.unit}", interval(figure), f"{figure.n:,}", figure.method)
+            lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def cell(figure: Figure) -> str:
+    """Value and unit, with the interval in brackets where there is one."""
+    around = f" ({interval(figure)})" if interval(figure) else ""
+    return f"{shown(figure.value)} {figure.unit}{around}"
+
+
+def shown(value: float) -> str:
+    """Four significant digits."""
+    return f"{value:.4g}"
+
+
+def interval(figure: Figure) -> str:
+    """Low to high, or nothing."""
+    return "" if figure.low is None else f"{shown(figure.low)} to {shown(figure.high)}"
+
+
+def between_markers(text: str, content: str) -> str:
+    """`text` with whatever stood between the markers replaced. Raises ValueError where a marker is missing."""
+    before, start, rest = text.partition(FIGURES_START)
+    _, end, after = rest.partition(FIGURES_END)
+    if not start or not end:
+        raise ValueError(f"the text must hold {FIGURES_START} and {FIGURES_END}")
+    return f"{before}{start}\n{content}\n{end}{after}"
