@@ -33,7 +33,7 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-AXE = os.environ.get("AXE_CORE")  # the file axe.min.js of the npm package axe-core
+AXE = os.environ.get("AXE_PATH")  # the file axe.min.js of the npm package axe-core
 
 
 def skip(reason: str) -> None:
@@ -277,7 +277,7 @@ def test_a_phone_shows_everything(open_page, fake_address, theme):
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_no_serious_accessibility_finding(open_page, fake_address, theme):
     if not AXE:
-        skip("AXE_CORE does not name axe.min.js")
+        skip("AXE_PATH does not name axe.min.js")
     tab = open_page(fake_address, query=f"?__theme={theme}")
     tab.add_script_tag(path=AXE)
     assert serious(tab) == []

@@ -14,8 +14,9 @@ import engines
 from engines import Engine, Frame, Params, Reading, text, vae, worlds
 from engines.base import slider
 from playground import figures, judges, metrics, table, train_judges
+from playground.figures import Figure
 from playground.measure import __main__ as program
-from playground.measure import resources, speed
+from playground.measure import report, resources, speed
 from playground.measure.bench import Bench
 
 WORDS = {str(i): word for i, word in enumerate(["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"])}
@@ -270,3 +271,17 @@ def test_missing_weights_are_reported_and_the_rest_measured(monkeypatch, caplog)
     assert "checkpoints/digits/gan cannot be loaded" in caplog.text
     with pytest.raises(SystemExit, match="no engine could be loaded"):
         program.load_engines("digits", ["gan"], None)
+
+
+def test_cards_take_their_figures_from_the_file():
+    text = "before\n<!-- figures -->\nold\n<!-- end of figures -->\nafter\n"
+    assert report.between_markers(text, "new") == "before\n<!-- figures -->\nnew\n<!-- end of figures -->\nafter\n"
+    with pytest.raises(ValueError, match="must hold"):
+        report.between_markers("no markers", "new")
+
+
+def test_a_figure_is_shown_with_its_interval():
+    figure = Figure(0.98765, "", 5000, "share", "machine", "commit", 0.98, 0.99)
+    assert report.table({"quality": {"vae": {"adherence_digit": figure}}}, "vae").splitlines()[-1] == (
+        "| quality | adherence digit | 0.9877  | 0.98 to 0.99 | 5,000 | share |"
+    )

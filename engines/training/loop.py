@@ -30,7 +30,7 @@ from engines.images import grid, to_float, to_pil
 logger = logging.getLogger(__name__)
 
 LOG_EVERY = 20  # seconds
-SNAPSHOT_MOMENTS = (0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.55, 0.7, 0.85, 1.0)  # of the budget, when sample sets are drawn and saved
+SNAPSHOT_MOMENTS = (0.05, 0.1, 0.2, 0.4, 0.7, 1.0)  # of the budget, when sample sets are drawn and saved
 SNAPSHOT_SIZE = 400  # images in each
 STEPS_COUNTED = 8  # first steps whose FLOPs are counted; later ones are taken to cost their mean
 WARMUP = 0.02  # share of the budget in which the learning rate rises
@@ -187,7 +187,7 @@ def fit(
         saved = torch.load(state_path, map_location=trainer.device, weights_only=True)
         trainer.load_state(saved["trainer"])
         clock = Clock(minutes, steps, **saved["clock"])
-        snapshots.load()
+        snapshots.load(clock.progress)
     else:
         log_path.unlink(missing_ok=True)
     torch.manual_seed(seed + clock.step)
@@ -271,22 +271,25 @@ class FlopCounter(TorchDispatchMode):
 
 
 class Snapshots:
-    """Sets of pictures drawn from the average weights at ten moments of a run, for curves over training time."""
+    """Sets of pictures drawn from the average weights at a few moments of a run, for curves over training time."""
 
     def __init__(self, path: Path, encoder: text.TextEncoder, labels: list[dict[str, str]]):
         self.path = path
         rng = np.random.default_rng(1)
         chosen = rng.integers(len(labels), size=SNAPSHOT_SIZE)
         self.captions = tuple(encoder.world.caption(labels[i], rng) for i in chosen)
+        self.passed = 0  # moments behind us
         self.taken: dict[str, list] = {"images": [], "flops": [], "seconds": [], "steps": []}
 
     def due(self, progress: float) -> bool:
-        """Whether the next snapshot's moment has come."""
-        taken = len(self.taken["flops"])
-        return taken < len(SNAPSHOT_MOMENTS) and progress >= SNAPSHOT_MOMENTS[taken]
+        """Whether a snapshot's moment has come since the last one."""
+        passed = sum(progress >= moment for moment in SNAPSHOT_MOMENTS)
+        due, self.passed = passed > self.passed, passed
+        return due
 
-    def load(self) -> None:
-        """Continue after those of an earlier session."""
+    def load(self, progress: float) -> None:
+        """Continue after those of an earlier session, which came as far as `progress`."""
+        self.passed = sum(progress >= moment for moment in SNAPSHOT_MOMENTS)
         if self.path.is_file():
             with np.load(self.path) as saved:
                 self.taken = {key: list(saved[key]) for key in self.taken}

@@ -31,7 +31,8 @@ HEADER = """
 
 
 def build(machine: Machine) -> gr.Blocks:
-    """The page, with its own store of runs."""
+    """The page, with its own store of runs and an empty folder for Gradio's temporary files."""
+    _empty_temp_folder()
     # 1. Components
     with gr.Blocks(title=TITLE, analytics_enabled=False, fill_width=True) as demo:
         gr.HTML(HEADER, elem_id="masthead", js_on_load=None)
@@ -45,7 +46,8 @@ def build(machine: Machine) -> gr.Blocks:
         # 2. Handlers
         def restore(request: gr.Request) -> dict[Any, Any]:
             query = dict(request.query_params)
-            return {**restored(compared, query), tabs: gr.Tabs(selected=query["tab"] if query.get("tab") in TABS else TABS[0])}
+            chosen = {tabs: gr.Tabs(selected=query["tab"])} if query.get("tab") in TABS else {}
+            return {**restored(compared, query), **chosen}
 
         # 3. Wiring
         outputs = [*compared.inputs, *compared.settings.groups.values(), compared.panes, compared.linked, tabs]
@@ -70,7 +72,7 @@ def restored(tab: CompareTab, query: dict[str, str]) -> dict[Any, Any]:
     Without an order in the link nothing is touched: the visitor may be typing already.
     """
     if "seed" not in query:
-        return {}
+        return {tab.linked: 0}
     default = default_order()
     try:
         order = link.read(query, default=default)
@@ -81,7 +83,6 @@ def restored(tab: CompareTab, query: dict[str, str]) -> dict[Any, Any]:
 
 def launch(demo: gr.Blocks, **options: Any) -> tuple[Any, str, str | None]:
     """Serve the page; `options` go to Gradio's `launch`. Returns its app, local address and public address."""
-    _empty_temp_folder()
     demo.queue(max_size=200)
     return demo.launch(
         theme=_theme(),
