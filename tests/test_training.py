@@ -127,16 +127,15 @@ def test_learning_rate_rises_then_falls_to_zero():
     assert rates == pytest.approx([0, 5e-4, 1e-3, 5e-4, 0], abs=2e-5)
 
 
-def test_average_follows_the_weights():
-    trainer = loop.Trainer(loop.Recipe(1, 2, 1e-3, ema_decay=0.9), LinearVAE(width=8, text_dim=4), vae_loss, device="cpu")
-    with torch.no_grad():
-        for p in trainer.model.parameters():
-            p.fill_(1.0)
-        for p in trainer.average.parameters():
-            p.zero_()
-    for _ in range(3):
-        trainer.update_average(1000)
-    assert next(trainer.average.parameters()).flatten()[0].item() == pytest.approx(1 - 0.9**3)
+def test_average_remembers_a_fixed_share_of_the_run():
+    """Weights that equal the step t average to t (gamma + 1) / (gamma + 2) under a power function of gamma."""
+    trainer = loop.Trainer(loop.Recipe(1, 2, 1e-3), LinearVAE(width=8, text_dim=4), vae_loss, device="cpu")
+    for step in range(1, 501):
+        with torch.no_grad():
+            next(trainer.model.parameters()).fill_(float(step))
+        trainer.update_average(step)
+    average = next(trainer.average.parameters()).flatten()[0].item()
+    assert average == pytest.approx(500 * (loop.EMA_GAMMA + 1) / (loop.EMA_GAMMA + 2), rel=0.01)
 
 
 @pytest.mark.parametrize("damage", ["missing", "truncated", "mismatched", "other"])

@@ -8,7 +8,7 @@ from engines.autoregressive import RowPixelCNN, loss
 from engines.training.loop import Recipe, Trainer
 
 RECIPES = {
-    "default": Recipe(minutes=36, batch_size=64, learning_rate=1.5e-3, weight_decay=0.05, betas=(0.9, 0.98)),
+    "default": Recipe(minutes=36, batch_size=32, learning_rate=1.5e-3, weight_decay=0.05, betas=(0.9, 0.98)),
     "large": Recipe(minutes=10, batch_size=256, learning_rate=2e-3, weight_decay=0.05, betas=(0.9, 0.98)),
 }
 

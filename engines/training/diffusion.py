@@ -8,8 +8,8 @@ from engines.diffusion import loss, make_unet
 from engines.training.loop import Recipe, Trainer
 
 RECIPES = {
-    "default": Recipe(minutes=40, batch_size=64, learning_rate=1e-3, ema_decay=0.9995),
-    "large": Recipe(minutes=10, batch_size=512, learning_rate=2e-3, ema_decay=0.9995),
+    "default": Recipe(minutes=40, batch_size=64, learning_rate=1e-3),
+    "large": Recipe(minutes=10, batch_size=512, learning_rate=2e-3),
 }
 
 

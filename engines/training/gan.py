@@ -12,7 +12,7 @@ from engines.gan import ConvDiscriminator, ConvGenerator, discriminator_loss, ge
 from engines.training.loop import Recipe, Trainer
 
 RECIPES = {
-    "default": Recipe(minutes=24, batch_size=64, learning_rate=3e-4, ema_decay=0.998, betas=(0.0, 0.99), max_grad_norm=1e3),
+    "default": Recipe(minutes=24, batch_size=64, learning_rate=3e-4, betas=(0.0, 0.99), max_grad_norm=1e3),
     "large": Recipe(minutes=10, batch_size=256, learning_rate=5e-4, betas=(0.0, 0.99), max_grad_norm=1e3),
 }
 R1_GAMMA = 0.2
