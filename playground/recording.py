@@ -125,7 +125,7 @@ def _at(frame: Frame, now: float) -> np.ndarray:
 
 def _strip(frames: list[Frame]) -> np.ndarray:
     moments = np.unique(np.linspace(0, len(frames) - 1, STRIP_MOMENTS).round().astype(int))
-    return _enlarged(grid(np.stack([frames[i].images[0] for i in moments]), columns=STRIP_MOMENTS, gap=1), rows=1)
+    return _enlarged(grid(np.stack([frames[i].images[0] for i in moments]), columns=len(moments), gap=1), rows=1)
 
 
 def _enlarged(image: np.ndarray, *, rows: int = 3) -> np.ndarray:
@@ -134,7 +134,7 @@ def _enlarged(image: np.ndarray, *, rows: int = 3) -> np.ndarray:
 
 
 def _caption(pane: Pane, frame: Frame) -> str:
-    return f"{pane.family}  {1000 * frame.seconds:,.0f} ms, {frame.nfe:,} calls"
+    return f"{pane.family}  {1000 * frame.seconds:,.0f} ms, {frame.nfe:,} call{'s' * (frame.nfe != 1)}"
 
 
 def _side_by_side(blocks: list[np.ndarray], captions: list[str]) -> Image.Image:
