@@ -229,14 +229,24 @@ def test_v_and_x0_agree_with_the_schedulers_own_conversion():
     assert torch.allclose(ours, scheduler.step(v, t, x_t).pred_original_sample, atol=1e-5)
 
 
-def test_guidance_one_is_plain_conditional(encoder):
-    torch.manual_seed(2)
-    engine = TINY["diffusion"](encoder)
-    plain = last(engine.generate(Request("7", params=diffusion.DiffusionParams(num_inference_steps=3, guidance_scale=1.0))))
-    assert plain.nfe == 3
-    guided = last(engine.generate(Request("7", params=diffusion.DiffusionParams(num_inference_steps=3, guidance_scale=3.0))))
-    assert guided.nfe == 6
-    assert not np.array_equal(plain.images, guided.images)
+def test_guidance_goes_beyond_the_conditional_prediction():
+    """v = v_none + guidance_scale (v_text - v_none), so that 1 is plain conditional (Ho and Salimans 2022, eq. 6)."""
+
+    class TextOnly(torch.nn.Module):
+        def forward(self, x, t, class_labels):
+            return type("Output", (), {"sample": class_labels.mean(1).view(-1, 1, 1, 1).expand_as(x)})
+
+    x_t, alpha_bar = torch.zeros(1, 4, 2, 2), torch.tensor(0.75)
+    with_text, without = torch.full((1, 8), 0.2), torch.full((1, 8), 0.1)
+    for guidance_scale, v in ((1.0, 0.2), (3.0, 0.4)):
+        x0 = diffusion.predict_x0(TextOnly(), x_t, torch.tensor(5), alpha_bar, with_text, without, guidance_scale)
+        assert torch.allclose(x0, torch.full_like(x0, -0.5 * v))
+
+
+@pytest.mark.parametrize(("guidance_scale", "nfe"), [(1.0, 3), (3.0, 6)])
+def test_a_guided_step_counts_both_of_its_evaluations(encoder, guidance_scale, nfe):
+    params = diffusion.DiffusionParams(num_inference_steps=3, guidance_scale=guidance_scale)
+    assert last(TINY["diffusion"](encoder).generate(Request("7", params=params))).nfe == nfe
 
 
 def test_vae_loss_matches_closed_form():
