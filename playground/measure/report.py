@@ -54,7 +54,7 @@ def table(measured: Figures, engine: str) -> str:
 def cell(figure: Figure) -> str:
     """Value and unit, with the interval in brackets where there is one."""
     around = f" ({interval(figure)})" if interval(figure) else ""
-    return f"{shown(figure.value)} {figure.unit}{around}"
+    return f"{shown(figure.value)} {figure.unit}".strip() + around
 
 
 def shown(value: float) -> str:
