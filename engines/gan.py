@@ -116,7 +116,7 @@ def batch_spread(x: torch.Tensor, *, group: int = 4) -> torch.Tensor:
 def discriminator_loss(
     discriminator: nn.Module, real: torch.Tensor, fake: torch.Tensor, text: torch.Tensor, *, gamma: float
 ) -> dict[str, torch.Tensor]:
-    """Relativistic pairing loss with R1 and R2 penalties (Huang et al. 2024, eq. 2 and 5); real and fake share the text.
+    """Relativistic pairing loss with R1 and R2 penalties (Huang et al. 2024); real and fake share the text.
 
     gamma weighs the penalties; 0 leaves them out (they need a second derivative, so they may be applied every few steps).
     """

@@ -66,7 +66,7 @@ class TextEncoder(nn.Module):
 
     @torch.inference_mode()
     def encode(self, prompts: tuple[str, ...]) -> torch.Tensor:
-        """Embeddings (N, D) for an engine, and a refusal for what it must not draw; equal prompts are encoded once.
+        """Embeddings (N, D) for an engine; equal prompts are encoded once.
 
         Raises PromptError when a prompt cannot be drawn in this world.
         """

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 
 from playground import metrics
 
@@ -40,7 +41,6 @@ def test_frechet_distance_of_a_set_to_itself_is_zero(rng):
 
 
 def test_frechet_distance_equals_torchmetrics(rng):
-    torch = pytest.importorskip("torch")
     fid = pytest.importorskip("torchmetrics.image.fid", reason="the trusted library is in tests/requirements.txt")
     a = rng.normal(size=(500, 32))
     b = a @ rng.normal(size=(32, 32)) * 0.3 + rng.normal(size=32)

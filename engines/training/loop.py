@@ -91,7 +91,7 @@ class Trainer:
     def update_average(self, step: int) -> None:
         """Power-function average of the weights: its memory is a fixed share of the run so far, however long that is.
 
-        Source: Karras et al. 2023, arXiv:2312.02696, eq. 2 of section 3.1; with gamma 16.97 the share's relative width is 5 %.
+        Source: Karras et al. 2023, arXiv:2312.02696, section 3.1; with gamma 16.97 the share's relative width is 5 %.
         """
         decay = (1 - 1 / step) ** (EMA_GAMMA + 1)
         torch._foreach_lerp_(list(self.average.parameters()), list(self.model.parameters()), 1 - decay)
