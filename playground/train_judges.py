@@ -24,6 +24,7 @@ from torch import nn
 from engines import checkpoint, worlds
 from engines import images as pictures
 from engines.training import cards
+from engines.training.machine import bf16_is_fast, device_name
 from playground import judges, metrics
 
 BATCH = 128
@@ -87,7 +88,7 @@ def fit(
             group["lr"] = learning_rate * min(1.0, progress / WARM_UP) * (1 - progress)
         chosen = torch.randint(len(images), (BATCH,), generator=rng)
         x = shift(pictures.to_float(images[chosen.numpy()]), rng).to(device, memory_format=torch.channels_last)
-        with torch.autocast(torch.device(device).type, dtype=torch.bfloat16):
+        with torch.autocast(torch.device(device).type, dtype=torch.bfloat16, enabled=bf16_is_fast(device)):
             value = loss(network, x, {key: label[chosen].to(device) for key, label in labels.items()})
         optimizer.zero_grad(set_to_none=True)
         value.backward()
@@ -167,7 +168,7 @@ def card(judge: judges.Judge, reference: judges.Reference, training: dict[str, d
         f"| {record['seconds']:.0f} | {record['loss']:.4f} |"
         for space, record in training.items()
     )
-    device = cards.device_name(next(judge.networks["classifier"].parameters()).device)
+    device = device_name(next(judge.networks["classifier"].parameters()).device)
     return f"""---
 license: apache-2.0
 ---

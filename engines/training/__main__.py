@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import logging
-import os
 import shlex
 import sys
 from importlib import import_module
@@ -21,14 +20,13 @@ import engines
 from engines import checkpoint, text, worlds
 from engines.training import cards, loop
 from engines.training import text as text_recipe
+from engines.training.machine import choose_device
 
 
 def main(arguments: list[str] | None = None) -> None:
     args = parse(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    device = ("cuda" if torch.cuda.is_available() else "cpu") if args.device == "auto" else args.device
-    if device == "cpu":
-        torch.set_num_threads(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count())
+    device = choose_device(args.device)
     command = shlex.join(["python", "-m", "engines.training", *(sys.argv[1:] if arguments is None else arguments)])
     world_name, _, engine_name = args.name.partition("/")
     world = worlds.load(world_name)
@@ -48,6 +46,7 @@ def main(arguments: list[str] | None = None) -> None:
     images, labels = world.load_images(split="train")
     minutes = None if args.steps else args.minutes or recipe.minutes
     clock = loop.fit(trainer, kind, encoder, images, labels, out=out, minutes=minutes, steps=args.steps, resume=args.resume, seed=args.seed)
+    command = cards.commands(out, command, resumed=args.resume)
     cards.write_engine_card(out, args.name, kind, trainer, clock, command=command, scale=args.scale, num_images=len(images))
 
 

@@ -3,26 +3,26 @@
 from __future__ import annotations
 
 import dataclasses
-import platform
+import re
 import subprocess
 import sys
 from pathlib import Path
 
-import torch
-
 from engines import worlds
 from engines.base import Engine
+from engines.training.machine import bf16_is_fast, device_name
 
 FIGURES_START, FIGURES_END = "<!-- figures -->", "<!-- end of figures -->"
 
 
 def write_engine_card(out: Path, name: str, kind: type[Engine], trainer, clock, *, command: str, scale: str, num_images: int) -> None:
-    """README.md of an engine: what it is, how it was made (`command`), what it must not be used for."""
+    """README.md of an engine: what it is, how it was made (`command`, in Markdown), what it must not be used for."""
     world = worlds.load(name.partition("/")[0])
     module_doc = sys.modules[kind.__module__].__doc__.strip()
     recipe = dataclasses.asdict(trainer.recipe)
     parameters = sum(p.numel() for p in trainer.average.parameters())
     images_seen = clock.step * trainer.recipe.batch_size
+    precision = "bfloat16 autocast" if trainer.recipe.bf16 and bf16_is_fast(trainer.device) else "single precision"
     card = f"""---
 license: apache-2.0
 tags: [{kind.family}, {world.name}]
@@ -35,10 +35,10 @@ tags: [{kind.family}, {world.name}]
 |---|---|
 | network | {type(trainer.average).__name__}, {parameters:,} parameters, half precision on disk |
 | data | {world.data}, {num_images:,} training images |
-| command | `{command}` |
+| command | {command} |
 | commit | {commit()} |
 | recipe ({scale}) | {", ".join(f"{key} {value}" for key, value in recipe.items())} |
-| trained | {clock.step:,} steps, {images_seen:,} images, {clock.seconds / 3600:.2f} hours on {device_name(trainer.device)} |
+| trained | {clock.step:,} steps, {images_seen:,} images, {clock.seconds / 3600:.2f} hours on {device_name(trainer.device)}, {precision} |
 | compute | {clock.flops:.3g} FLOPs (counted for one step, times steps) |
 
 ![samples](samples.png)
@@ -75,6 +75,13 @@ It knows only the words of its world; everything else is reported as ignored.
     (out / "README.md").write_text(card)
 
 
+def commands(out: Path, command: str, *, resumed: bool) -> str:
+    """How an engine was made: `command`, after those that its card already names if it is `resumed`."""
+    card = out / "README.md"
+    earlier = re.search(r"^\| command \| (.*) \|$", card.read_text(), re.MULTILINE) if resumed and card.is_file() else None
+    return f"{earlier[1]}, then `{command}`" if earlier else f"`{command}`"
+
+
 def commit() -> str:
     """Short hash of the commit that runs, with a + where files were changed since."""
     try:
@@ -85,13 +92,3 @@ def commit() -> str:
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
     return short.strip() + ("+" if changed else "")
-
-
-def device_name(device: torch.device) -> str:
-    """The processor's name and, on a CPU, the number of threads."""
-    if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
-    cpuinfo = Path("/proc/cpuinfo")
-    lines = cpuinfo.read_text().splitlines() if cpuinfo.is_file() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return f"{names[0] if names else platform.processor()}, {torch.get_num_threads()} threads"

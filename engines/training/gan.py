@@ -46,6 +46,9 @@ class GANTrainer(Trainer):
         self.discriminator.requires_grad_(True)
         return {key: value.detach() for key, value in {**d_terms, **g_terms}.items()}
 
+    def load_shipped(self, shipped: nn.Module) -> None:
+        raise ValueError("a GAN cannot be resumed from its generator alone: its discriminator is in state/, which this folder lacks")
+
     def networks(self) -> dict[str, nn.Module]:
         return {**super().networks(), "discriminator": self.discriminator}
 

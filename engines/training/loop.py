@@ -26,6 +26,7 @@ from torch.utils.flop_counter import flop_registry
 from engines import text
 from engines.base import Engine, Request
 from engines.images import grid, to_float, to_pil
+from engines.training.machine import bf16_is_fast
 
 logger = logging.getLogger(__name__)
 
@@ -46,7 +47,7 @@ class Recipe:
     learning_rate: float
     weight_decay: float = 0.0
     betas: tuple[float, float] = (0.9, 0.99)
-    bf16: bool = True
+    bf16: bool = True  # autocast, on processors that multiply in bfloat16
     max_grad_norm: float = 1.0
     no_text: float = 0.1  # share of pictures shown without their caption
 
@@ -71,7 +72,7 @@ class Trainer:
         )
 
     def autocast(self) -> torch.autocast:
-        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.recipe.bf16)
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.recipe.bf16 and bf16_is_fast(self.device))
 
     def step(self, x: torch.Tensor, text: torch.Tensor) -> dict[str, torch.Tensor]:
         """One update from real pictures (N, C, H, W) in [-1, 1] and their text (N, D); returns the loss terms."""
@@ -119,6 +120,11 @@ class Trainer:
         for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
             optimizer.load_state_dict(saved)
 
+    def load_shipped(self, shipped: nn.Module) -> None:
+        """Continue from the weights that ship, for want of a state: the average takes the model's place, the optimizer starts anew."""
+        for network in (self.model, self.average):
+            network.load_state_dict(shipped.state_dict())
+
 
 class CaptionBank:
     """Text embeddings of many captions for every combination of attributes, so that training never runs the text encoder."""
@@ -165,6 +171,12 @@ class Clock:
         """Share of the budget used, 0 ... 1."""
         return min(1.0, self.step / self.steps if self.steps else self.seconds / 60 / self.minutes)
 
+    def set_from_log(self, path: Path) -> None:
+        """Go to where the run stood when it wrote its last line."""
+        last = json.loads(path.read_text().splitlines()[-1])
+        self.step, self.seconds, self.flops = last["step"], last["seconds"], last["flops"]
+        self.flops_per_step = self.flops / self.step
+
 
 def fit(
     trainer: Trainer,
@@ -190,6 +202,10 @@ def fit(
         saved = torch.load(state_path, map_location=trainer.device, weights_only=True)
         trainer.load_state(saved["trainer"])
         clock = Clock(minutes, steps, **saved["clock"])
+        snapshots.load(clock.progress)
+    elif resume and log_path.is_file():
+        trainer.load_shipped(engine_type.load_model(out))
+        clock.set_from_log(log_path)
         snapshots.load(clock.progress)
     else:
         log_path.unlink(missing_ok=True)

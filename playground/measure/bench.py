@@ -15,6 +15,7 @@ import torch
 from engines import Engine, Params, Request, checkpoint
 from engines.base import MAX_IMAGES
 from engines.training import cards
+from engines.training.machine import device_name
 from playground import figures, metrics
 from playground.figures import Figure
 from playground.judges import Judge
@@ -40,7 +41,7 @@ class Bench:
     seed: int
     root: Path = checkpoint.ROOT
     out: Path = checkpoint.ROOT
-    machine: str = field(default_factory=lambda: cards.device_name(torch.device("cpu")))
+    machine: str = field(default_factory=lambda: device_name(torch.device("cpu")))
     commit: str = field(default_factory=cards.commit)
 
     def __post_init__(self):
