@@ -14,7 +14,7 @@ from functools import lru_cache
 from importlib import import_module
 from pathlib import Path
 
-from engines import checkpoint, text, worlds
+from engines import checkpoint, text
 from engines.base import FAMILIES, Engine, Frame, Params, PromptError, Request
 from engines.checkpoint import CheckpointError
 from engines.text import Reading
@@ -32,12 +32,28 @@ __all__ = [
     "engine_type",
     "load",
     "read",
+    "world_names",
 ]
+
+
+_CLASSES = {  # world -> family -> module and class
+    "digits": {
+        "vae": "vae.VAEEngine",
+        "gan": "gan.GANEngine",
+        "autoregressive": "autoregressive.AutoregressiveEngine",
+        "diffusion": "diffusion.DiffusionEngine",
+    },
+}
 
 
 def available() -> list[str]:
     """Names of all engines, "<world>/<family>", world by world, whether or not their weights are in place."""
-    return [f"{world}/{family}" for world in worlds.NAMES for family in FAMILIES]
+    return [f"{world}/{family}" for world, families in _CLASSES.items() for family in families]
+
+
+def world_names() -> tuple[str, ...]:
+    """Names of the worlds that engines draw."""
+    return tuple(_CLASSES)
 
 
 def engine_type(name: str) -> type[Engine]:
@@ -48,9 +64,10 @@ def engine_type(name: str) -> type[Engine]:
     """
     world, _, engine = name.partition("/")
     family = engine.partition("-")[0]
-    if world not in worlds.NAMES or family not in FAMILIES:
+    if family not in _CLASSES.get(world, {}):
         raise ValueError(f"engine must be one of {', '.join(available())}, got {name!r}")
-    return import_module(f"engines.{family}").ENGINE
+    module, _, kind = _CLASSES[world][family].partition(".")
+    return getattr(import_module(f"engines.{module}"), kind)
 
 
 def load(name: str, *, device: str = "cpu", root: Path = checkpoint.ROOT) -> Engine:

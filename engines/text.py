@@ -1,16 +1,18 @@
-"""From a prompt to an embedding: one small CLIP text model per world, and what it understood.
+"""From a prompt to an embedding: one small text model per world, and what it understood.
 
-The text tower of CLIP (Radford et al. 2021, arXiv:2103.00020) over a vocabulary of words. Simplified: instead of matching
-pictures, it is trained to name the attributes that a caption mentions (one linear head per attribute, with the
-extra answer "not said"). Engines receive its embedding, so what the heads read is what the engines get.
+A Transformer over a vocabulary of words, trained to name the attributes that a caption mentions (one linear head per attribute,
+with the extra answer "not said"). Engines receive its embedding, so what the heads read is what the engines get. Each world has the
+kind of model that its diffusion engine's pipeline expects: the text tower of CLIP (Radford et al. 2021, arXiv:2103.00020) or the
+encoder of T5 (Raffel et al. 2019, arXiv:1910.10683).
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+import unicodedata
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -20,8 +22,8 @@ from torch import nn
 from engines import checkpoint, worlds
 from engines.base import PromptError
 
-MAX_TOKENS = 32
-WORD = re.compile(r"\d+|[^\W\d_]+(?:'[^\W\d_]+)?|[^\s\w]", re.UNICODE)
+WORD_PATTERN = r"\d+|[^\W\d_]+(?:'[^\W\d_]+)?|[.,:;!?+]"
+WORD = re.compile(WORD_PATTERN, re.UNICODE)
 SPECIAL = ("<pad>", "<start>", "<unk>", "<end>")  # an end of id 2 would make CLIPTextModel pool in its legacy way, at the largest id
 
 
@@ -29,40 +31,48 @@ SPECIAL = ("<pad>", "<start>", "<unk>", "<end>")  # an end of id 2 would make CL
 class Reading:
     """What a text encoder makes of a prompt.
 
-    attributes: those the prompt names, {"digit": "7"}. ignored: words it does not know, in order.
-    refusal: why the prompt cannot be drawn, or None.
+    attributes: those the prompt names, {"digit": "7"}. ignored: words it does not know, in order. refusal: why the prompt cannot
+    be drawn, or None. overruled: what the prompt asks for besides, set aside by the world's rule for contradictions.
     """
 
     attributes: dict[str, str]
     ignored: tuple[str, ...]
     refusal: str | None = None
+    overruled: dict[str, str] = field(default_factory=dict)
 
 
 class TextEncoder(nn.Module):
     """Prompts -> embeddings (N, D), with one attribute head per attribute of the world.
 
-    model: a transformers `CLIPTextModelWithProjection`; tokenizer: its fast tokenizer; world: a module of `engines.worlds`.
+    model: a transformers text model; tokenizer: its fast tokenizer; world: a module of `engines.worlds`.
     """
 
-    def __init__(self, model: nn.Module, tokenizer: Any, world: Any):
+    max_tokens: ClassVar[int]
+
+    def __init__(self, model: nn.Module, tokenizer: Any, world: Any, *, dim: int):
         super().__init__()
         self.model = model
         self.tokenizer = tokenizer
         self.words = frozenset(tokenizer.get_vocab())
         self.world = world
-        self.dim = model.config.projection_dim
-        self.heads = nn.ModuleDict({key: nn.Linear(self.dim, len(values) + 1) for key, values in world.attributes.items()})
+        self.dim = dim
+        heads = {key: len(values) + 1 for key, values in world.attributes.items()}
+        if world.contradictions:
+            heads |= {f"overruled {key}": size for key, size in heads.items()}
+        self.heads = nn.ModuleDict({key: nn.Linear(self.dim, size) for key, size in heads.items()})
 
     @property
     def device(self) -> torch.device:
         return next(self.parameters()).device
 
+    def tokenize(self, prompts: list[str]) -> Any:
+        """Token ids and attention mask, (N, T) each."""
+        tokens = self.tokenizer(prompts, padding=True, truncation=True, max_length=self.max_tokens, return_tensors="pt")
+        return tokens.to(self.device)
+
     def forward(self, prompts: list[str]) -> torch.Tensor:
-        """Prompts -> embeddings (N, D) of mean 0 and variance 1; words outside the vocabulary are left out."""
-        known = [" ".join(word for word in split_words(prompt) if word in self.words) for prompt in prompts]
-        tokens = self.tokenizer(known, padding=True, truncation=True, max_length=MAX_TOKENS, return_tensors="pt").to(self.device)
-        embeddings = self.model(input_ids=tokens.input_ids, attention_mask=tokens.attention_mask).text_embeds  # (N, D)
-        return F.layer_norm(embeddings, (self.dim,))
+        """Prompts -> embeddings (N, D) of mean 0 and variance 1."""
+        raise NotImplementedError
 
     @torch.inference_mode()
     def encode(self, prompts: tuple[str, ...]) -> torch.Tensor:
@@ -78,24 +88,21 @@ class TextEncoder(nn.Module):
 
     @torch.inference_mode()
     def read(self, prompt: str) -> Reading:
-        """What the encoder understood of a prompt, and which words it does not know."""
-        embedding = self([prompt])
-        attributes = {}
+        """What the encoder understood of a prompt, which words it does not know, and what is overruled."""
+        embedding, named = self([prompt]), {}
         for key, head in self.heads.items():
-            value = head(embedding).argmax().item()
-            if value < len(self.world.attributes[key]):
-                attributes[key] = self.world.attributes[key][value]
+            value, values = head(embedding).argmax().item(), self.world.attributes[key.removeprefix("overruled ")]
+            if value < len(values):
+                named[key] = values[value]
+        attributes, hidden = self.world.reconcile({key: named[key] for key in self.world.attributes if key in named})
+        overruled = {key: named[f"overruled {key}"] for key in self.world.attributes if f"overruled {key}" in named} | hidden
         ignored = tuple(w for w in split_words(prompt) if w not in self.words and w[0].isalnum())
-        return Reading(attributes, ignored, self.refusal(prompt))
+        return Reading(attributes, ignored, self.refusal(prompt), overruled)
 
     def refusal(self, prompt: str) -> str | None:
         """Why the prompt cannot be drawn, or None. The empty prompt can: it asks for anything."""
-        words = split_words(prompt)
-        if reason := self.world.refusal(words):
-            return reason
-        if prompt.strip() and not any(word in self.words and word[0].isalnum() for word in words):
-            return f"{self.world.name} knows no word of this prompt; try: {'; '.join(self.world.examples[:3])}"
-        return None
+        words = split_words(prompt) or prompt.split()
+        return self.world.refusal(words, [word for word in words if word in self.words and word[0].isalnum()])
 
     def save(self, folder: Path) -> None:
         """Write the model, its tokenizer and the heads in half precision."""
@@ -105,49 +112,134 @@ class TextEncoder(nn.Module):
         save_file({k: v.half().contiguous() for k, v in self.heads.state_dict().items()}, folder / "heads.safetensors")
 
 
+class CLIPEncoder(TextEncoder):
+    """A `CLIPTextModelWithProjection`; words outside the vocabulary are left out."""
+
+    max_tokens = 32
+
+    def __init__(self, model: nn.Module, tokenizer: Any, world: Any):
+        super().__init__(model, tokenizer, world, dim=model.config.projection_dim)
+
+    def forward(self, prompts: list[str]) -> torch.Tensor:
+        tokens = self.tokenize([" ".join(word for word in split_words(prompt) if word in self.words) for prompt in prompts])
+        embeddings = self.model(input_ids=tokens.input_ids, attention_mask=tokens.attention_mask).text_embeds  # (N, D)
+        return F.layer_norm(embeddings, (self.dim,))
+
+    @staticmethod
+    def new_model(tokenizer: Any, *, width: int = 128, layers: int = 2, heads: int = 4, dim: int = 256) -> nn.Module:
+        """An untrained model for a tokenizer."""
+        from transformers import CLIPTextConfig, CLIPTextModelWithProjection
+
+        config = CLIPTextConfig(
+            vocab_size=len(tokenizer),
+            hidden_size=width,
+            intermediate_size=4 * width,
+            projection_dim=dim,
+            num_hidden_layers=layers,
+            num_attention_heads=heads,
+            max_position_embeddings=CLIPEncoder.max_tokens,
+            bos_token_id=tokenizer.bos_token_id,
+            eos_token_id=tokenizer.eos_token_id,
+            pad_token_id=tokenizer.pad_token_id,
+        )
+        return CLIPTextModelWithProjection(config)
+
+    @staticmethod
+    def empty_model(folder: Path) -> nn.Module:
+        """A model of a folder's config.json, to be filled with its weights."""
+        from transformers import CLIPTextConfig, CLIPTextModelWithProjection
+
+        return CLIPTextModelWithProjection(CLIPTextConfig.from_pretrained(folder)).float()
+
+
+class T5Encoder(TextEncoder):
+    """A `T5EncoderModel`; words outside the vocabulary are one and the same unknown token to it."""
+
+    max_tokens = 48
+
+    def __init__(self, model: nn.Module, tokenizer: Any, world: Any):
+        super().__init__(model, tokenizer, world, dim=model.config.d_model)
+
+    def forward(self, prompts: list[str]) -> torch.Tensor:
+        hidden, mask = self.sequence(prompts)
+        mean = (hidden * mask[..., None]).sum(1) / mask.sum(1, keepdim=True)  # (N, D)
+        return F.layer_norm(mean, (self.dim,))
+
+    def sequence(self, prompts: list[str]) -> tuple[torch.Tensor, torch.Tensor]:
+        """One vector per token (N, T, D) and the attention mask (N, T), for engines that attend to the words."""
+        tokens = self.tokenize(prompts)
+        return self.model(input_ids=tokens.input_ids, attention_mask=tokens.attention_mask).last_hidden_state, tokens.attention_mask
+
+    @staticmethod
+    def new_model(tokenizer: Any, *, width: int = 192, layers: int = 3, heads: int = 6) -> nn.Module:
+        """An untrained model for a tokenizer."""
+        from transformers import T5Config, T5EncoderModel
+
+        config = T5Config(
+            vocab_size=len(tokenizer),
+            d_model=width,
+            d_kv=width // heads,
+            d_ff=2 * width,
+            num_layers=layers,
+            num_heads=heads,
+            feed_forward_proj="gated-gelu",
+            dropout_rate=0.0,
+            pad_token_id=tokenizer.pad_token_id,
+            eos_token_id=tokenizer.eos_token_id,
+        )
+        return T5EncoderModel(config)
+
+    @staticmethod
+    def empty_model(folder: Path) -> nn.Module:
+        """A model of a folder's config.json, to be filled with its weights."""
+        from transformers import T5Config, T5EncoderModel
+
+        return T5EncoderModel(T5Config.from_pretrained(folder)).float()
+
+
+ENCODERS = {"clip": CLIPEncoder, "t5": T5Encoder}
+
+
 def split_words(prompt: str) -> list[str]:
     """Lower-case words, numbers and marks of a prompt, in order."""
-    return WORD.findall(prompt.lower())
+    return WORD.findall(unicodedata.normalize("NFKC", prompt).lower().replace("’", "'"))
 
 
-def build(world: Any, *, width: int = 128, layers: int = 2, heads: int = 4, dim: int = 256) -> TextEncoder:
-    """An untrained encoder over the world's vocabulary."""
+def make_tokenizer(world: Any) -> Any:
+    """A fast tokenizer over the world's vocabulary that splits as `split_words` does."""
     from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, processors
-    from transformers import CLIPTextConfig, CLIPTextModelWithProjection, PreTrainedTokenizerFast
+    from transformers import PreTrainedTokenizerFast
 
     words = [*SPECIAL, *world.vocabulary()]
     core = Tokenizer(models.WordLevel({word: i for i, word in enumerate(words)}, unk_token="<unk>"))
-    core.normalizer = normalizers.Lowercase()
-    core.pre_tokenizer = pre_tokenizers.Split(Regex(r"\s+"), behavior="removed")
+    core.normalizer = normalizers.Sequence([normalizers.NFKC(), normalizers.Lowercase(), normalizers.Replace("’", "'")])
+    core.pre_tokenizer = pre_tokenizers.Split(Regex(WORD_PATTERN), behavior="removed", invert=True)
     ids = [(word, words.index(word)) for word in ("<start>", "<end>")]
     core.post_processor = processors.TemplateProcessing(single="<start> $A <end>", special_tokens=ids)
-    tokenizer = PreTrainedTokenizerFast(
-        tokenizer_object=core, bos_token="<start>", eos_token="<end>", pad_token="<pad>", unk_token="<unk>", model_max_length=MAX_TOKENS
+    return PreTrainedTokenizerFast(
+        tokenizer_object=core,
+        bos_token="<start>",
+        eos_token="<end>",
+        pad_token="<pad>",
+        unk_token="<unk>",
+        model_max_length=ENCODERS[world.text_model].max_tokens,
     )
-    config = CLIPTextConfig(
-        vocab_size=len(words),
-        hidden_size=width,
-        intermediate_size=4 * width,
-        projection_dim=dim,
-        num_hidden_layers=layers,
-        num_attention_heads=heads,
-        max_position_embeddings=MAX_TOKENS,
-        bos_token_id=tokenizer.bos_token_id,
-        eos_token_id=tokenizer.eos_token_id,
-        pad_token_id=tokenizer.pad_token_id,
-    )
-    return TextEncoder(CLIPTextModelWithProjection(config), tokenizer, world).eval()
+
+
+def build(world: Any, **sizes: int) -> TextEncoder:
+    """An untrained encoder over the world's vocabulary."""
+    kind, tokenizer = ENCODERS[world.text_model], make_tokenizer(world)
+    return kind(kind.new_model(tokenizer, **sizes), tokenizer, world).eval()
 
 
 def load(world_name: str, *, device: str = "cpu", root: Path = checkpoint.ROOT) -> TextEncoder:
     """The trained encoder of a world, from `checkpoints/<world>/text`. Raises CheckpointError when a file is missing or damaged."""
-    from transformers import CLIPTextConfig, CLIPTextModelWithProjection, PreTrainedTokenizerFast
+    from transformers import PreTrainedTokenizerFast
 
-    folder = root / world_name / "text"
+    folder, world = root / world_name / "text", worlds.load(world_name)
+    kind = ENCODERS[world.text_model]
     with checkpoint.explain(folder, f"{world_name}/text"):
-        tokenizer = PreTrainedTokenizerFast.from_pretrained(folder)
-        model = CLIPTextModelWithProjection(CLIPTextConfig.from_pretrained(folder)).float()
-        encoder = TextEncoder(model, tokenizer, worlds.load(world_name))
+        encoder = kind(kind.empty_model(folder), PreTrainedTokenizerFast.from_pretrained(folder), world)
         checkpoint.load_weights(encoder.model, folder / "model.safetensors")
         checkpoint.load_weights(encoder.heads, folder / "heads.safetensors")
     return encoder.to(device).eval()

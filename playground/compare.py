@@ -146,7 +146,7 @@ def warm_up(machine: Machine) -> None:
     """Load every engine and judge and draw one picture with each, in the background."""
 
     def run():
-        for world in worlds.NAMES:
+        for world in engines.world_names():
             for _ in compare(Order(world, prompt=worlds.load(world).examples[0]), machine):
                 pass
 

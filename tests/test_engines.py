@@ -11,6 +11,7 @@ from diffusers import DDIMScheduler
 import engines
 from engines import Request, autoregressive, diffusion, gan, text, vae, worlds
 from engines.base import MAX_SEED, generators
+from engines.networks import conv_gan, linear_vae, pixel_unet, row_pixelcnn
 
 
 @pytest.fixture(scope="module")
@@ -20,17 +21,17 @@ def encoder():
 
 
 def tiny_row_pixel_cnn():
-    return autoregressive.RowPixelCNN(
+    return row_pixelcnn.RowPixelCNN(
         row_dim=16, row_layers=2, row_heads=2, context_dim=4, pixel_dim=16, num_pixel_blocks=1, levels=8, text_dim=32
     )
 
 
 TINY = {
-    "vae": lambda encoder: vae.VAEEngine(vae.LinearVAE(latent_dim=3, width=16, text_dim=32), encoder),
-    "gan": lambda encoder: gan.GANEngine(gan.ConvGenerator(latent_dim=3, style_dim=8, channels=(8, 8, 4), text_dim=32), encoder),
+    "vae": lambda encoder: vae.VAEEngine(linear_vae.LinearVAE(latent_dim=3, width=16, text_dim=32), encoder),
+    "gan": lambda encoder: gan.GANEngine(conv_gan.ConvGenerator(latent_dim=3, style_dim=8, channels=(8, 8, 4), text_dim=32), encoder),
     "autoregressive": lambda encoder: autoregressive.AutoregressiveEngine(tiny_row_pixel_cnn(), encoder),
     "diffusion": lambda encoder: diffusion.DiffusionEngine(
-        diffusion.make_unet(channels=(32, 32), text_dim=128), text.build(encoder.world, width=32, layers=1, heads=2, dim=128)
+        pixel_unet.make_unet(channels=(32, 32), text_dim=128), text.build(encoder.world, width=32, layers=1, heads=2, dim=128)
     ),
 }
 
@@ -52,8 +53,10 @@ def last(frames):
 
 
 def test_registry_knows_every_family():
-    assert engines.available() == [f"{world}/{family}" for world in worlds.NAMES for family in engines.FAMILIES]
-    assert [engines.engine_type(name).family for name in engines.available()] == list(engines.FAMILIES) * len(worlds.NAMES)
+    names = engines.world_names()
+    assert set(names) <= set(worlds.NAMES)
+    assert engines.available() == [f"{world}/{family}" for world in names for family in engines.FAMILIES]
+    assert [engines.engine_type(name).family for name in engines.available()] == list(engines.FAMILIES) * len(names)
     with pytest.raises(ValueError, match=r"digits/vae.*got 'digits/flow'"):
         engines.load("digits/flow")
 
@@ -191,10 +194,10 @@ def test_autoregressive_shows_the_rest_empty(encoder):
 
 def test_quantizing_keeps_levels():
     levels = torch.arange(32)
-    assert torch.equal(autoregressive.quantize(autoregressive.dequantize(levels, 32), 32), levels)
+    assert torch.equal(row_pixelcnn.quantize(row_pixelcnn.dequantize(levels, 32), 32), levels)
 
 
-@pytest.mark.parametrize("scheduler", diffusion.SCHEDULERS)
+@pytest.mark.parametrize("scheduler", diffusion.SAMPLERS)
 def test_samplers_follow_the_exact_gaussian_denoiser(scheduler, monkeypatch):
     """For data N(mean, spread²) the best x0 is known; a sampler that uses it must end in that distribution."""
     mean, spread = 0.3, 0.1
@@ -203,10 +206,11 @@ def test_samplers_follow_the_exact_gaussian_denoiser(scheduler, monkeypatch):
         gain = alpha_bar.sqrt() * spread**2 / (alpha_bar * spread**2 + 1 - alpha_bar)
         return mean + gain * (x_t - alpha_bar.sqrt() * mean)
 
-    monkeypatch.setattr(diffusion, "predict_x0", exact)
-    monkeypatch.setattr(diffusion, "unfold", lambda x: x.numpy())
+    monkeypatch.setattr(pixel_unet, "predict_x0", exact)
+    monkeypatch.setattr(diffusion, "to_uint8", lambda x: x.numpy())
+    monkeypatch.setattr(pixel_unet, "unfold", lambda x: x)
     encoder = text.build(worlds.load("digits"), width=32, layers=1, heads=2, dim=128)
-    engine = diffusion.DiffusionEngine(diffusion.make_unet(channels=(32, 32), text_dim=128), encoder)
+    engine = diffusion.DiffusionEngine(pixel_unet.make_unet(channels=(32, 32), text_dim=128), encoder)
     params = diffusion.DiffusionParams(num_inference_steps=100, scheduler=scheduler)
     x = last(engine.generate(Request(num_images=8, params=params))).images
     assert abs(x.mean() - mean) < 0.01
@@ -224,7 +228,7 @@ def test_v_and_x0_agree_with_the_schedulers_own_conversion():
         def forward(self, x, t, class_labels):
             return type("Output", (), {"sample": v})
 
-    ours = diffusion.predict_x0(Constant(), x_t, t, diffusion.alphas_bar()[t], None, None, 1)
+    ours = pixel_unet.predict_x0(Constant(), x_t, t, pixel_unet.alphas_bar()[t], None, None, 1)
     scheduler.set_timesteps(10)
     assert torch.allclose(ours, scheduler.step(v, t, x_t).pred_original_sample, atol=1e-5)
 
@@ -239,7 +243,7 @@ def test_guidance_goes_beyond_the_conditional_prediction():
     x_t, alpha_bar = torch.zeros(1, 4, 2, 2), torch.tensor(0.75)
     with_text, without = torch.full((1, 8), 0.2), torch.full((1, 8), 0.1)
     for guidance_scale, v in ((1.0, 0.2), (3.0, 0.4)):
-        x0 = diffusion.predict_x0(TextOnly(), x_t, torch.tensor(5), alpha_bar, with_text, without, guidance_scale)
+        x0 = pixel_unet.predict_x0(TextOnly(), x_t, torch.tensor(5), alpha_bar, with_text, without, guidance_scale)
         assert torch.allclose(x0, torch.full_like(x0, -0.5 * v))
 
 
@@ -251,12 +255,12 @@ def test_a_guided_step_counts_both_of_its_evaluations(encoder, guidance_scale, n
 
 def test_vae_loss_matches_closed_form():
     """With a decoder that says 0.5 everywhere, reconstruction costs H W ln 2; KL of N(1, 1) is 0.5 per dimension."""
-    model = vae.LinearVAE(latent_dim=3, width=8, text_dim=4)
+    model = linear_vae.LinearVAE(latent_dim=3, width=8, text_dim=4)
     torch.nn.init.zeros_(model.decoder[-1].weight)
     torch.nn.init.zeros_(model.decoder[-1].bias)
     torch.nn.init.zeros_(model.encoder[-1].weight)
     model.encoder[-1].bias.data = torch.tensor([1.0, 1.0, 1.0, 0.0, 0.0, 0.0])
-    terms = vae.loss(model, torch.rand(5, 1, 28, 28) * 2 - 1, torch.zeros(5, 4))
+    terms = linear_vae.loss(model, torch.rand(5, 1, 28, 28) * 2 - 1, torch.zeros(5, 4))
     assert terms["reconstruction"].item() == pytest.approx(784 * np.log(2), rel=1e-5)
     assert terms["kl"].item() == pytest.approx(1.5, rel=1e-5)
 
@@ -267,6 +271,6 @@ def test_gradient_penalty_of_a_linear_score():
             return 2.0 * x.flatten(1).sum(1)
 
     x = torch.zeros(4, 1, 3, 3)
-    terms = gan.discriminator_loss(Linear(), x, x.clone(), None, gamma=1.0)
+    terms = conv_gan.discriminator_loss(Linear(), x, x.clone(), None, gamma=1.0)
     assert terms["r1"].item() == pytest.approx(4.0 * 9)
     assert terms["d_loss"].item() == pytest.approx(np.log(2) + 36, rel=1e-5)

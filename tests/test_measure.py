@@ -11,8 +11,9 @@ import torch.nn.functional as F
 from tiny import draw_digit, make_data
 
 import engines
-from engines import Engine, Frame, Params, Reading, text, vae, worlds
+from engines import Engine, Frame, Params, Reading, text, worlds
 from engines.base import slider
+from engines.networks import linear_vae
 from playground import figures, judges, metrics, table, train_judges
 from playground.figures import Figure
 from playground.measure import __main__ as program
@@ -217,7 +218,7 @@ def test_peak_memory_is_that_of_a_process_which_draws(tmp_path):
     encoder = text.build(worlds.load("digits"), width=16, layers=1, heads=1, dim=8)
     encoder.save(tmp_path / "digits" / "text")
     kind = engines.engine_type("digits/vae")
-    kind(vae.LinearVAE(width=8, text_dim=8), encoder).save_model(tmp_path / "digits" / "vae")
+    kind(linear_vae.LinearVAE(width=8, text_dim=8), encoder).save_model(tmp_path / "digits" / "vae")
     assert 100 < resources.peak_memory("digits/vae", tmp_path) < 2500
     with pytest.raises(subprocess.CalledProcessError):
         resources.peak_memory("digits/gan", tmp_path)

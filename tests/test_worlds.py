@@ -53,10 +53,12 @@ def test_captions_name_what_they_say_and_nothing_else():
     seen = set()
     for _ in range(500):
         label = {key: str(rng.choice(values)) for key, values in digits.attributes.items()}
-        text, named = digits.compose(label, rng)
-        assert named.items() <= label.items()
+        caption = digits.compose(label, rng)
+        text = caption.text
+        assert caption.named.items() <= label.items()
+        assert not caption.overruled
         assert not (set(text.replace(",", " , ").split()) - vocabulary), text
-        assert digits.refusal(text.replace(",", " ").split()) is None
+        assert digits.refusal(*[text.replace(",", " ").split()] * 2) is None
         seen.add(text)
     assert len(seen) > 300
 
@@ -65,11 +67,11 @@ def test_captions_name_what_they_say_and_nothing_else():
     ("prompt", "part"), [("42", "42"), ("forty two", "forty two"), ("seven or three", "seven three"), ("a 10", "10"), ("eleven", "eleven")]
 )
 def test_more_than_one_digit_is_refused(prompt, part):
-    assert digits.refusal(prompt.split()) == f"digits draws one digit, 0 to 9; the prompt asks for {part}"
+    assert digits.refusal(prompt.split(), prompt.split()) == f"digits draws one digit, 0 to 9; the prompt asks for {part}"
 
 
 def test_the_same_digit_twice_is_one_digit():
-    assert digits.refusal(["7", "seven"]) is None
+    assert digits.refusal(["7", "seven"], ["7", "seven"]) is None
 
 
 def test_splits_of_a_data_folder(tmp_path, monkeypatch):

@@ -27,6 +27,7 @@ def main(arguments: list[str] | None = None) -> None:
     args = parse(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     device = choose_device(args.device)
+    commit = cards.commit()
     command = shlex.join(["python", "-m", "engines.training", *(sys.argv[1:] if arguments is None else arguments)])
     world_name, _, engine_name = args.name.partition("/")
     world = worlds.load(world_name)
@@ -47,7 +48,7 @@ def main(arguments: list[str] | None = None) -> None:
     minutes = None if args.steps else args.minutes or recipe.minutes
     clock = loop.fit(trainer, kind, encoder, images, labels, out=out, minutes=minutes, steps=args.steps, resume=args.resume, seed=args.seed)
     command = cards.commands(out, command, resumed=args.resume)
-    cards.write_engine_card(out, args.name, kind, trainer, clock, command=command, scale=args.scale, num_images=len(images))
+    cards.write_engine_card(out, args.name, kind, trainer, clock, command=command, commit=commit, scale=args.scale, num_images=len(images))
 
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from engines.autoregressive import RowPixelCNN, loss
+from engines.networks.row_pixelcnn import RowPixelCNN, loss
 from engines.training.loop import Recipe, Trainer
 
 RECIPES = {

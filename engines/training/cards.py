@@ -15,8 +15,10 @@ from engines.training.machine import bf16_is_fast, device_name
 FIGURES_START, FIGURES_END = "<!-- figures -->", "<!-- end of figures -->"
 
 
-def write_engine_card(out: Path, name: str, kind: type[Engine], trainer, clock, *, command: str, scale: str, num_images: int) -> None:
-    """README.md of an engine: what it is, how it was made (`command`, in Markdown), what it must not be used for."""
+def write_engine_card(
+    out: Path, name: str, kind: type[Engine], trainer, clock, *, command: str, commit: str, scale: str, num_images: int
+) -> None:
+    """README.md of an engine: what it is, how it was made (`command`, in Markdown, at `commit`), what it must not be used for."""
     world = worlds.load(name.partition("/")[0])
     module_doc = sys.modules[kind.__module__].__doc__.strip()
     recipe = dataclasses.asdict(trainer.recipe)
@@ -36,7 +38,7 @@ tags: [{kind.family}, {world.name}]
 | network | {type(trainer.average).__name__}, {parameters:,} parameters, half precision on disk |
 | data | {world.data}, {num_images:,} training images |
 | command | {command} |
-| commit | {commit()} |
+| commit | {commit} |
 | recipe ({scale}) | {", ".join(f"{key} {value}" for key, value in recipe.items())} |
 | trained | {clock.step:,} steps, {images_seen:,} images, {clock.seconds / 3600:.2f} hours on {device_name(trainer.device)}, {precision} |
 | compute | {clock.flops:.3g} FLOPs (counted for one step, times steps) |

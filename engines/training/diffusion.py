@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from engines.diffusion import loss, make_unet
+from engines.networks.pixel_unet import loss, make_unet
 from engines.training.loop import Recipe, Trainer
 
 RECIPES = {

@@ -51,15 +51,17 @@ def train(world, *, steps: int = STEPS, out: Path, device: str, command: str, se
 
 
 def make_batch(world, size: int, rng: np.random.Generator) -> tuple[list[str], dict[str, torch.Tensor]]:
-    """Random captions and, per attribute, the index of the value named or one past the last when it is not (N,)."""
-    captions, rows = [], {key: [] for key in world.attributes}
-    for _ in range(size):
-        label = {key: str(rng.choice(values)) for key, values in world.attributes.items()}
-        caption, named = world.compose(label, rng)
-        captions.append(caption)
+    """Random captions and, per head, the index of the value named (or overruled), one past the last when there is none (N,)."""
+    captions = [world.compose(world.random_label(rng), rng) for _ in range(size)]
+    targets = {key: _indices(values, [caption.named.get(key) for caption in captions]) for key, values in world.attributes.items()}
+    if world.contradictions:
         for key, values in world.attributes.items():
-            rows[key].append(values.index(named[key]) if key in named else len(values))
-    return captions, {key: torch.tensor(row) for key, row in rows.items()}
+            targets[f"overruled {key}"] = _indices(values, [caption.overruled.get(key) for caption in captions])
+    return [caption.text for caption in captions], targets
+
+
+def _indices(values: tuple[str, ...], chosen: list[str | None]) -> torch.Tensor:
+    return torch.tensor([len(values) if value is None else values.index(value) for value in chosen])
 
 
 def loss(encoder: text.TextEncoder, captions: list[str], targets: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:

@@ -6,8 +6,8 @@ import dataclasses
 from functools import partial
 from typing import Any
 
+from engines.networks.linear_vae import LinearVAE, loss
 from engines.training.loop import Recipe, Trainer
-from engines.vae import LinearVAE, loss
 
 RECIPES = {
     "default": Recipe(minutes=8, batch_size=256, learning_rate=1e-3),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
-NAMES = ("digits",)
+NAMES = ("digits", "faces")
 
 
 def load(name: str) -> Any:

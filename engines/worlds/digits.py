@@ -14,6 +14,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from engines.worlds.captions import Caption
+
 name = "digits"
 title = "Handwritten digits"
 image_shape = (28, 28, 1)  # H, W, C
@@ -27,6 +29,8 @@ subject = "digit"  # the attribute that a prompt is about
 examples = ("a bold seven leaning right", "thin 7", "a wide zero", "narrow 4, slanted left", "three")
 data = "MNIST (LeCun, Bottou, Bengio, Haffner 1998), CC BY-SA 3.0"
 hub_id = "ylecun/mnist"
+text_model = "clip"  # kind of text encoder, see `engines.text`
+contradictions = False  # whether prompts may ask for two values of an attribute
 splits = ("train", "validation", "test")
 
 # Stroke attributes: value = labels[number of thresholds passed].
@@ -126,13 +130,18 @@ def stroke_values(images: np.ndarray) -> dict[str, np.ndarray]:
     return {"thickness": 2 * area / outline, "slant": slant, "width": extents[0] / extents[1]}
 
 
+def random_label(rng: np.random.Generator) -> dict[str, str]:
+    """Any combination of values, each as likely as the next."""
+    return {key: str(rng.choice(values)) for key, values in attributes.items()}
+
+
 def caption(label: dict[str, str], rng: np.random.Generator) -> str:
     """A prompt that an ordinary person might type for an image with these labels (see `compose`)."""
-    return compose(label, rng)[0]
+    return compose(label, rng).text
 
 
-def compose(label: dict[str, str], rng: np.random.Generator) -> tuple[str, dict[str, str]]:
-    """A caption and the attributes that it names.
+def compose(label: dict[str, str], rng: np.random.Generator) -> Caption:
+    """A caption and what it names.
 
     It names the digit nine times in ten and each stroke attribute about every third time, in one of many wordings.
     """
@@ -152,7 +161,12 @@ def compose(label: dict[str, str], rng: np.random.Generator) -> tuple[str, dict[
     text = f"{_opening(rng)} {'very ' if before and rng.random() < 0.1 else ''}{rng.choice((' ', ', ')).join(before)} {noun}"
     if after:
         text += str(rng.choice((", ", " ", " that is ", " and "))) + str(rng.choice((", ", " and ", " "))).join(after)
-    return " ".join(text.split()), named
+    return Caption(" ".join(text.split()), named)
+
+
+def reconcile(attributes: dict[str, str]) -> tuple[dict[str, str], dict[str, str]]:
+    """What of a reading can be drawn, and what is set aside: no attribute of a digit hides another."""
+    return attributes, {}
 
 
 def _opening(rng: np.random.Generator) -> str:
@@ -166,13 +180,15 @@ def vocabulary() -> list[str]:
     return sorted({word for phrase in phrases for word in phrase.split()})
 
 
-def refusal(words: list[str]) -> str | None:
-    """Why a prompt of these words cannot be drawn, or None: digits draws exactly one digit from 0 to 9."""
+def refusal(words: list[str], known: list[str]) -> str | None:
+    """Why a prompt of these words, of which some are `known`, cannot be drawn, or None: digits draws exactly one digit from 0 to 9."""
     found = {int(w) if w.isdigit() else _NUMBERS.index(w) for w in words if w.isdigit() or w in _NUMBERS}
     bigger = [w for w in words if w in _BIGGER_NUMBERS or (w.isdigit() and len(w) > 1)]
     if bigger or len(found) > 1:
         asked = " ".join(w for w in words if w in bigger or w in _NUMBERS or w.isdigit())
         return f"digits draws one digit, 0 to 9; the prompt asks for {asked}"
+    if words and not known:
+        return f"{name} knows no word of this prompt; try: {'; '.join(examples[:3])}"
     return None
 
 

@@ -43,6 +43,7 @@ class Bench:
     out: Path = checkpoint.ROOT
     machine: str = field(default_factory=lambda: device_name(torch.device("cpu")))
     commit: str = field(default_factory=cards.commit)
+    drawn: dict[tuple[str, Params], np.ndarray] = field(default_factory=dict)  # rows share what they draw
 
     def __post_init__(self):
         available = self.judge.reference.figures["num_images"]
@@ -82,6 +83,12 @@ class Bench:
 
     def draw(self, name: str, params: Params | None = None) -> np.ndarray:
         """N pictures of one engine, uint8 (N, H, W, C), one per caption, from seeds `seed` onwards."""
+        key = (name, params or self.engines[name].params_type())
+        if key not in self.drawn:
+            self.drawn[key] = self._draw(name, key[1])
+        return self.drawn[key]
+
+    def _draw(self, name: str, params: Params) -> np.ndarray:
         parts, said = [], time.monotonic()
         for start in range(0, self.num_images, MAX_IMAGES):
             prompts = self.prompts[start : start + MAX_IMAGES]

@@ -31,12 +31,14 @@ log = logging.getLogger(__name__)
 
 
 def measure(bench: Bench) -> None:
-    """Write the row's figures: the sweep of every engine that has steps, then all engines' times, interleaved."""
+    """Write the row's figures: the quality of every engine that has steps, then the times, so that clocks run side by side."""
     named: dict[str, dict[str, Figure]] = {}
     for name in bench.engines:
         named[name] = measure_sweep(bench, name)
         if named[name]:
             bench.write(ROW, name, named[name])
+    for name in bench.engines:
+        named[name] |= time_sweep(bench, name, named[name])
     settings = {name: chosen_params(engine, named[name]) for name, engine in bench.engines.items()}
     runs = time_interleaved(bench, settings)
     for name, engine in bench.engines.items():
@@ -50,7 +52,7 @@ def measure(bench: Bench) -> None:
 
 
 def measure_sweep(bench: Bench, name: str) -> dict[str, Figure]:
-    """Quality and time at several numbers of steps, and the number chosen; empty for an engine without steps."""
+    """Quality at several numbers of steps, and the number chosen; empty for an engine without steps."""
     engine = bench.engines[name]
     fields = {field.name: field for field in dataclasses.fields(engine.params_type)}
     if STEPS not in fields:
@@ -64,12 +66,18 @@ def measure_sweep(bench: Bench, name: str) -> dict[str, Figure]:
         images = bench.draw(name, params)
         ratios[steps] = ratio_figure(bench, {space: bench.judge.features(images, space=space) for space in SPACES}, SPACES)
         named[f"fd_ratio at {steps} steps"] = ratios[steps]
-        named[f"seconds at {steps} steps"] = time_figures(bench, time_interleaved(bench, {name: params})[name])["seconds"]
-        log.info("%s at %d steps: FD / floor %.3g, %.3g s", name, steps, ratios[steps].value, named[f"seconds at {steps} steps"].value)
+        log.info("%s at %d steps: FD / floor %.3g", name, steps, ratios[steps].value)
     chosen = fewest_steps({steps: figure.value for steps, figure in ratios.items()})
     method = f"fewest of {', '.join(map(str, ratios))} steps whose FD / floor is within 10 % of the best"
     named[STEPS] = bench.figure(chosen, "steps", n=bench.num_images, method=method, judged=True)
     return named
+
+
+def time_sweep(bench: Bench, name: str, named: dict[str, Figure]) -> dict[str, Figure]:
+    """Time at every number of steps whose quality is in `named`."""
+    numbers = [int(key.split()[2]) for key in named if key.startswith("fd_ratio at ")]
+    times = {n: time_interleaved(bench, {name: bench.engines[name].params_type(**{STEPS: n})})[name] for n in numbers}
+    return {f"seconds at {n} steps": time_figures(bench, runs)["seconds"] for n, runs in times.items()}
 
 
 def fewest_steps(ratios: dict[int, float]) -> int:

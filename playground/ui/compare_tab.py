@@ -10,6 +10,7 @@ from typing import Any
 
 import gradio as gr
 
+import engines
 from engines import worlds
 from engines.base import MAX_PROMPT_LENGTH, MAX_SEED
 from playground.compare import MAX_PICTURES, PACES, REAL_TIME, Comparison, Order, State, compare
@@ -68,7 +69,7 @@ class CompareTab:
 
 def default_order() -> Order:
     """What a first visit shows."""
-    world = worlds.NAMES[-1]  # the newest
+    world = engines.world_names()[-1]  # the newest
     return Order(world, prompt=worlds.load(world).examples[0], seed=7, num_images=DEFAULT_PICTURES)
 
 
@@ -92,7 +93,7 @@ def build(machine: Machine, runs: Runs) -> CompareTab:
         with gr.Row(elem_id="examples"):
             examples = [gr.Button(size="sm", min_width=60, scale=0, **_example(start.world, i)) for i in range(NUM_EXAMPLES)]
         with gr.Row(elem_id="choices"):
-            titles = [(worlds.load(name).title, name) for name in worlds.NAMES]
+            titles = [(worlds.load(name).title, name) for name in engines.world_names()]
             world = gr.Dropdown(titles, value=start.world, label="World", scale=2, min_width=170)
             with gr.Row(elem_id="seed"):
                 seed = gr.Number(start.seed, label="Seed", min_width=110)

@@ -1,0 +1,1 @@
+"""Networks and their losses. Importing one imports diffusers (seconds), so engines do that when they are loaded."""

@@ -1,0 +1,128 @@
+"""A convolutional generator and discriminator, conditioned on text, and their losses (Huang et al. 2024, arXiv:2501.05441)."""
+
+from __future__ import annotations
+
+import itertools
+
+import torch
+import torch.nn.functional as F
+from diffusers import ConfigMixin, ModelMixin
+from diffusers.configuration_utils import register_to_config
+from torch import nn
+
+
+class ConvGenerator(ModelMixin, ConfigMixin):
+    """z and text -> picture: a small map from a linear layer, doubled twice by transposed convolutions."""
+
+    @register_to_config
+    def __init__(
+        self,
+        image_shape: tuple[int, int, int] = (28, 28, 1),  # H, W, C; H and W multiples of 4
+        latent_dim: int = 64,
+        style_dim: int = 256,
+        channels: tuple[int, int, int] = (128, 64, 32),  # at H / 4, H / 2 and H
+        text_dim: int = 256,
+    ):
+        super().__init__()
+        h, w, c = image_shape
+        self.mapping = nn.Sequential(
+            nn.Linear(latent_dim + text_dim, style_dim), nn.LeakyReLU(0.2), nn.Linear(style_dim, style_dim), nn.LeakyReLU(0.2)
+        )
+        self.start = nn.Linear(latent_dim + style_dim, channels[0] * (h // 4) * (w // 4))
+        self.blocks = nn.ModuleList(StyledBlock(before, after, style_dim) for before, after in itertools.pairwise(channels))
+        self.finish = nn.Conv2d(channels[2], c, 3, padding=1)
+
+    def forward(self, z: torch.Tensor, text: torch.Tensor) -> torch.Tensor:
+        """(N, latent_dim), (N, D) -> (N, C, H, W) in [-1, 1]."""
+        h, w, _ = self.config.image_shape
+        style = self.mapping(torch.cat([z, text], dim=1))  # (N, style_dim)
+        x = self.start(torch.cat([z, style], dim=1)).view(-1, self.config.channels[0], h // 4, w // 4)
+        for block in self.blocks:
+            x = block(x, style)  # (N, channels[1], H / 2, W / 2), then (N, channels[2], H, W)
+        return self.finish(x).tanh()
+
+
+class StyledBlock(nn.Module):
+    """A 3x3 convolution whose normalised input is scaled by the style, then a transposed convolution that doubles the side."""
+
+    def __init__(self, before: int, after: int, style_dim: int):
+        super().__init__()
+        self.scale = nn.Linear(style_dim, before)
+        self.norm = nn.GroupNorm(8, before)
+        self.mix = nn.Conv2d(before, before, 3, padding=1)
+        self.grow = nn.ConvTranspose2d(before, after, 4, stride=2, padding=1)
+
+    def forward(self, x: torch.Tensor, style: torch.Tensor) -> torch.Tensor:
+        x = F.leaky_relu(self.mix(self.norm(x) * (1 + self.scale(style))[:, :, None, None]), 0.2)
+        return F.leaky_relu(self.grow(x), 0.2)
+
+
+class ConvDiscriminator(ModelMixin, ConfigMixin):
+    """Picture and text -> one score: higher means more like a real picture of that text. Used in training only."""
+
+    @register_to_config
+    def __init__(
+        self,
+        image_shape: tuple[int, int, int] = (28, 28, 1),  # H, W, C; H and W multiples of 4
+        channels: tuple[int, int] = (64, 128),  # at H / 2 and H / 4
+        width: int = 256,  # of the features compared with the text
+        text_dim: int = 256,
+    ):
+        super().__init__()
+        h, w, c = image_shape
+        self.body = nn.Sequential(
+            nn.Conv2d(c, channels[0], 4, stride=2, padding=1),
+            nn.LeakyReLU(0.2),
+            nn.Conv2d(channels[0], channels[1], 4, stride=2, padding=1),
+            nn.LeakyReLU(0.2),
+            nn.Conv2d(channels[1], channels[1], 3, padding=1),
+            nn.LeakyReLU(0.2),
+        )
+        self.features = nn.Sequential(nn.Flatten(), nn.Linear((channels[1] + 1) * (h // 4) * (w // 4), width), nn.LeakyReLU(0.2))
+        self.text = nn.Linear(text_dim, width)
+        self.score = nn.Linear(width, 1)
+
+    def forward(self, x: torch.Tensor, text: torch.Tensor) -> torch.Tensor:
+        """(N, C, H, W), (N, D) -> (N,)."""
+        x = self.body(x)  # (N, channels[1], H / 4, W / 4)
+        features = self.features(torch.cat([x, batch_spread(x)], dim=1))  # (N, width)
+        return self.score(features)[:, 0] + (features * self.text(text)).sum(1) / features.shape[1] ** 0.5
+
+
+def batch_spread(x: torch.Tensor, *, group: int = 4) -> torch.Tensor:
+    """How much the pictures of a group differ, as one more channel (N, 1, H, W): it gives away a generator that repeats itself.
+
+    Source: minibatch standard deviation, Karras et al. 2017, arXiv:1710.10196, section 3.
+    """
+    n, c, h, w = x.shape
+    groups = x.reshape(group, n // group, c, h, w) if n % group == 0 else x[None]
+    deviation = (groups.var(0, correction=0) + 1e-8).sqrt().mean((1, 2, 3), keepdim=True)  # (n / group, 1, 1, 1)
+    return deviation.repeat(n // len(deviation), 1, 1, 1).expand(n, 1, h, w)
+
+
+def discriminator_loss(
+    discriminator: nn.Module, real: torch.Tensor, fake: torch.Tensor, text: torch.Tensor, *, gamma: float
+) -> dict[str, torch.Tensor]:
+    """Relativistic pairing loss with R1 and R2 penalties (Huang et al. 2024); real and fake share the text.
+
+    gamma weighs the penalties; 0 leaves them out (they need a second derivative, so they may be applied every few steps).
+    """
+    if gamma == 0:
+        gap = (discriminator(real, text) - discriminator(fake, text)).float()
+        return {"d_loss": F.softplus(-gap).mean(), "d_gap": gap.mean()}
+    real, fake = real.detach().requires_grad_(), fake.detach().requires_grad_()
+    real_score, fake_score = discriminator(real, text), discriminator(fake, text)
+    r1, r2 = squared_gradient(real_score, real), squared_gradient(fake_score, fake)
+    gap = real_score - fake_score
+    return {"d_loss": F.softplus(-gap).mean() + gamma / 2 * (r1 + r2), "d_gap": gap.mean(), "r1": r1, "r2": r2}
+
+
+def squared_gradient(scores: torch.Tensor, images: torch.Tensor) -> torch.Tensor:
+    """Mean squared norm of the scores' gradient with respect to the images, differentiable."""
+    (gradient,) = torch.autograd.grad(scores.sum(), images, create_graph=True)
+    return gradient.square().sum((1, 2, 3)).mean()
+
+
+def generator_loss(discriminator: nn.Module, real: torch.Tensor, fake: torch.Tensor, text: torch.Tensor) -> dict[str, torch.Tensor]:
+    """The generator's side of the relativistic pairing loss: drawn pictures should score above real ones."""
+    return {"g_loss": F.softplus((discriminator(real, text) - discriminator(fake, text)).float()).mean()}
