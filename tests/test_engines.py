@@ -11,7 +11,7 @@ from diffusers import DDIMScheduler
 import engines
 from engines import Request, autoregressive, diffusion, gan, text, vae, worlds
 from engines.base import MAX_SEED, generators
-from engines.networks import conv_gan, linear_vae, pixel_unet, row_pixelcnn
+from engines.networks import adversarial, conv_gan, linear_vae, pixel_unet, row_pixelcnn
 
 
 @pytest.fixture(scope="module")
@@ -271,6 +271,6 @@ def test_gradient_penalty_of_a_linear_score():
             return 2.0 * x.flatten(1).sum(1)
 
     x = torch.zeros(4, 1, 3, 3)
-    terms = conv_gan.discriminator_loss(Linear(), x, x.clone(), None, gamma=1.0)
+    terms = adversarial.discriminator_loss(Linear(), x, x.clone(), None, gamma=1.0)
     assert terms["r1"].item() == pytest.approx(4.0 * 9)
     assert terms["d_loss"].item() == pytest.approx(np.log(2) + 36, rel=1e-5)

@@ -62,6 +62,39 @@ def test_a_resumed_run_continues_where_it_stopped(tmp_path):
     assert [json.loads(line)["step"] for line in (out / "training.jsonl").read_text().splitlines()] == [1, 2]
 
 
+def test_a_run_without_state_continues_from_its_weights_and_log(tmp_path):
+    out = tmp_path / "vae"
+    training.main(["digits/vae", "--steps", "2", "--device", "cpu", "--out", str(out)])
+    shipped = checkpoint.load(LinearVAE, out).state_dict()
+    shutil.rmtree(out / "state")
+    training.main(["digits/vae", "--steps", "5", "--device", "cpu", "--learning-rate-scale", "0", "--out", str(out), "--resume"])
+    lines = [json.loads(line) for line in (out / "training.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines] == [1, 2, 5]
+    assert lines[2]["flops"] == pytest.approx(2.5 * lines[1]["flops"])
+    assert lines[2]["seconds"] >= lines[1]["seconds"]
+    again = checkpoint.load(LinearVAE, out).state_dict()
+    assert all(torch.allclose(shipped[key], again[key], atol=1e-3) for key in shipped)
+    card = (out / "README.md").read_text()
+    assert "--steps 2" in card
+    assert ", then `python -m engines.training digits/vae --steps 5" in card
+
+
+def test_a_gan_without_its_discriminator_is_not_resumed(tmp_path):
+    out = tmp_path / "gan"
+    training.main(["digits/gan", "--steps", "1", "--device", "cpu", "--out", str(out)])
+    shutil.rmtree(out / "state")
+    with pytest.raises(ValueError, match="discriminator"):
+        training.main(["digits/gan", "--steps", "2", "--device", "cpu", "--out", str(out), "--resume"])
+
+
+@pytest.mark.parametrize("fast", [True, False])
+def test_bfloat16_is_left_to_processors_that_have_it(fast, monkeypatch):
+    monkeypatch.setattr(loop, "bf16_is_fast", lambda device: fast)
+    trainer = loop.Trainer(loop.Recipe(1, 2, 1e-3), LinearVAE(width=8, text_dim=4), vae_loss, device="cpu")
+    with trainer.autocast():
+        assert torch.nn.functional.linear(torch.ones(2, 2), torch.ones(2, 2)).dtype == (torch.bfloat16 if fast else torch.float32)
+
+
 def test_equal_seeds_train_equal_weights(tmp_path):
     weights = []
     for run in ("one", "two"):

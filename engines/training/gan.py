@@ -8,7 +8,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from engines.networks.conv_gan import ConvDiscriminator, ConvGenerator, discriminator_loss, generator_loss
+from engines.networks.adversarial import discriminator_loss, generator_loss
+from engines.networks.conv_gan import ConvDiscriminator, ConvGenerator
 from engines.training.loop import Recipe, Trainer
 
 RECIPES = {

@@ -123,6 +123,9 @@ function showStatus(view) {
   stage.dataset.state = view.state;
   const words = [
     ...Object.entries(view.understood).map(([key, value]) => make("li", { class: "understood" }, make("small", { text: `${key} ` }), value)),
+    ...Object.entries(view.overruled).map(([key, value]) =>
+      make("li", { class: "ignored", title: "the first named counts, and what would be hidden is set aside" }, `set aside: ${key} `, make("s", { text: value })),
+    ),
     ...view.ignored.map((word) => make("li", { class: "ignored" }, "ignored: ", make("s", { text: word }))),
   ];
   if (["drawing", "done"].includes(view.state) && !words.length) words.push(make("li", { class: "understood", text: "nothing asked: anything goes" }));

@@ -60,6 +60,7 @@ def view(comparison: Comparison, *, run: str = "", started: float = 0.0) -> dict
         "prompt": order.prompt,
         "understood": reading.attributes if reading else {},
         "ignored": list(reading.ignored) if reading else [],
+        "overruled": reading.overruled if reading else {},
         "columns": order.num_images,
         "link": link.write(order),
         "panes": [_view_pane(pane) for pane in comparison.panes],

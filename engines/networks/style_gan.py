@@ -1,0 +1,135 @@
+"""A StyleGAN-like generator (Karras et al. 2019 and 2020, arXiv:1912.04958) that takes text, and its discriminator.
+
+Simplified: no noise inputs, no style mixing, no equalised learning rates; the text enters the mapping network beside z.
+"""
+
+from __future__ import annotations
+
+import itertools
+
+import torch
+import torch.nn.functional as F
+from diffusers import ConfigMixin, ModelMixin
+from diffusers.configuration_utils import register_to_config
+from torch import nn
+
+from engines.networks.adversarial import batch_spread
+
+
+class StyleGenerator(ModelMixin, ConfigMixin):
+    """z and text -> style w (mapping network) -> picture (modulated convolutions on a learnt constant)."""
+
+    @register_to_config
+    def __init__(
+        self,
+        image_shape: tuple[int, int, int] = (64, 64, 3),  # H, W, C; side = 4 * 2 ** (len(channels) - 1)
+        latent_dim: int = 128,
+        style_dim: int = 192,
+        mapping_layers: int = 4,
+        channels: tuple[int, ...] = (192, 128, 96, 48, 24),  # at sides 4, 8, 16, ...
+        text_dim: int = 192,
+    ):
+        super().__init__()
+        assert image_shape[0] == image_shape[1] == 4 << (len(channels) - 1), f"{image_shape} does not fit {len(channels)} levels"
+        widths = [latent_dim + text_dim, *[style_dim] * mapping_layers]
+        self.mapping = nn.Sequential(
+            *(layer for pair in itertools.pairwise(widths) for layer in (nn.Linear(*pair), nn.LeakyReLU(0.2))), nn.LayerNorm(style_dim)
+        )
+        self.constant = nn.Parameter(torch.randn(1, channels[0], 4, 4))
+        self.blocks = nn.ModuleList(
+            SynthesisBlock(before, after, style_dim, image_shape[2], grow=i > 0)
+            for i, (before, after) in enumerate(itertools.pairwise((channels[0], *channels)))
+        )
+
+    def map(self, z: torch.Tensor, text: torch.Tensor) -> torch.Tensor:
+        """(N, latent_dim), (N, D) -> styles w (N, style_dim)."""
+        z = z * (z.square().mean(1, keepdim=True) + 1e-8).rsqrt()
+        return self.mapping(torch.cat([z, text], dim=1))
+
+    def synthesize(self, w: torch.Tensor) -> torch.Tensor:
+        """Styles (N, style_dim) -> pictures (N, C, H, W) in [-1, 1]."""
+        x, picture = self.constant.expand(len(w), -1, -1, -1), None
+        for block in self.blocks:
+            x, picture = block(x, picture, w)
+        return picture.tanh()
+
+    def forward(self, z: torch.Tensor, text: torch.Tensor) -> torch.Tensor:
+        return self.synthesize(self.map(z, text))
+
+
+class SynthesisBlock(nn.Module):
+    """Double the side (unless it is the first), convolve, and add to the picture that the blocks before have built up."""
+
+    def __init__(self, before: int, after: int, style_dim: int, colors: int, *, grow: bool):
+        super().__init__()
+        self.grow = ModulatedConv(before, after, style_dim, doubles=True) if grow else None
+        self.mix = ModulatedConv(after, after, style_dim)
+        self.to_color = ModulatedConv(after, colors, style_dim, size=1, demodulate=False)
+
+    def forward(self, x: torch.Tensor, picture: torch.Tensor | None, w: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """(N, before, h, w), the picture so far, styles -> (N, after, H, W) and the picture at that size."""
+        if self.grow is not None:
+            x = F.leaky_relu(self.grow(x, w), 0.2)
+            picture = F.interpolate(picture, scale_factor=2.0, mode="bilinear")
+        x = F.leaky_relu(self.mix(x, w), 0.2)
+        color = self.to_color(x, w)
+        return x, color if picture is None else picture + color
+
+
+class ModulatedConv(nn.Module):
+    """A convolution whose input channels are scaled by the style and whose output is brought back to unit variance.
+
+    Scaling inputs and outputs is the same as scaling the weights per image (Karras et al. 2020, equations 1 to 3), and quicker.
+    """
+
+    def __init__(self, before: int, after: int, style_dim: int, *, size: int = 3, doubles: bool = False, demodulate: bool = True):
+        super().__init__()
+        self.scale = nn.Linear(style_dim, before)
+        nn.init.ones_(self.scale.bias)
+        kind = nn.ConvTranspose2d(before, after, 4, stride=2, padding=1) if doubles else nn.Conv2d(before, after, size, padding=size // 2)
+        self.conv, self.demodulate = kind, demodulate
+        self.inputs = 0 if doubles else 1  # which axis of the weight counts input channels
+
+    def forward(self, x: torch.Tensor, w: torch.Tensor) -> torch.Tensor:
+        s = self.scale(w)  # (N, before)
+        y = self._convolve(x * s[:, :, None, None])
+        if self.demodulate:
+            power = self.conv.weight.square().sum((2, 3))  # (after, before), or transposed
+            power = power if self.inputs else power.T
+            y = y * (s.square() @ power.T + 1e-8).rsqrt()[:, :, None, None]
+        return y + self.conv.bias[:, None, None]
+
+    def _convolve(self, x: torch.Tensor) -> torch.Tensor:
+        if self.inputs:
+            return F.conv2d(x, self.conv.weight, padding=self.conv.padding)
+        return F.conv_transpose2d(x, self.conv.weight, stride=2, padding=1)
+
+
+class StyleDiscriminator(ModelMixin, ConfigMixin):
+    """Picture and text -> one score: higher means more like a real picture of that text."""
+
+    @register_to_config
+    def __init__(
+        self,
+        image_shape: tuple[int, int, int] = (64, 64, 3),  # H, W, C
+        channels: tuple[int, ...] = (24, 48, 96, 128, 192),  # at H, H / 2, H / 4, ...
+        width: int = 256,  # of the features compared with the text
+        text_dim: int = 192,
+    ):
+        super().__init__()
+        h, w, c = image_shape
+        layers: list[nn.Module] = [nn.Conv2d(c, channels[0], 3, padding=1), nn.LeakyReLU(0.2)]
+        for before, after in itertools.pairwise(channels):
+            layers += [nn.Conv2d(before, after, 4, stride=2, padding=1), nn.LeakyReLU(0.2)]
+            layers += [nn.Conv2d(after, after, 3, padding=1), nn.LeakyReLU(0.2)]
+        self.body = nn.Sequential(*layers)
+        levels = len(channels) - 1
+        self.features = nn.Sequential(nn.Flatten(), nn.Linear((channels[-1] + 1) * (h >> levels) * (w >> levels), width), nn.LeakyReLU(0.2))
+        self.text = nn.Linear(text_dim, width)
+        self.score = nn.Linear(width, 1)
+
+    def forward(self, x: torch.Tensor, text: torch.Tensor) -> torch.Tensor:
+        """(N, C, H, W), (N, D) -> (N,)."""
+        x = self.body(x)  # (N, channels[-1], h, w)
+        features = self.features(torch.cat([x, batch_spread(x)], dim=1))  # (N, width)
+        return self.score(features)[:, 0] + (features * self.text(text)).sum(1) / features.shape[1] ** 0.5

@@ -1,0 +1,168 @@
+"""The world of faces: exact attributes, held-out pairs, captions that name what they say, and how prompts are read."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import engines
+from engines import text, worlds
+from engines.worlds import avatars, faces, faces_language
+
+PROMPTS = [json.loads(line) for line in Path(__file__).with_name("faces_prompts.jsonl").read_text().splitlines()]
+
+
+def label(**changes):
+    plain = {key: values[0] for key, values in faces.attributes.items()}
+    plain |= {"hair_style": "short", "eyes": "open", "glasses": "none", "facial_hair": "none"}
+    return faces.hide(plain | changes)
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("PLAYGROUND_CACHE", str(tmp_path / "cache"))
+
+
+def test_the_world_is_rich_enough():
+    sizes = {key: len(values) for key, values in faces.attributes.items()}
+    least = {"hair_style": 12, "hair_color": 8, "skin_tone": 6, "eyes": 5, "eyebrows": 4, "mouth": 5, "glasses": 4, "facial_hair": 3}
+    least |= {"clothes": 6, "clothes_color": 6, "background": 5}
+    assert sizes.keys() == least.keys()
+    assert all(sizes[key] >= number for key, number in least.items())
+    assert len(faces.HELD_OUT_PAIRS) == 10
+
+
+def test_an_image_depends_on_its_split_and_number_alone():
+    images, labels = faces.load_images(split="test", num_images=6, seed=3)
+    again, same = faces.load_images(split="test", num_images=6, seed=3)
+    assert images.shape == (6, 64, 64, 3)
+    assert images.dtype == np.uint8
+    assert np.array_equal(images, again)
+    assert labels == same
+    other, _ = faces.load_images(split="validation", num_images=6, seed=3)
+    assert not np.array_equal(images, other)
+
+
+def test_a_drawn_split_is_kept(monkeypatch):
+    monkeypatch.setitem(faces.SPLIT_SIZES, "test", 8)
+    images, labels = faces.load_images(split="test")
+    monkeypatch.setattr(avatars, "draw", lambda *_: pytest.fail("drawn again"))
+    again, same = faces.load_images(split="test")
+    assert np.array_equal(images, again)
+    assert labels == same
+    some, _ = faces.load_images(split="test", num_images=3, seed=1)
+    assert np.array_equal(some, images[np.random.default_rng(1).permutation(8)[:3]])
+
+
+@pytest.mark.parametrize(("split", "n", "message"), [("holiday", 1, "holiday"), ("test", 0, "got 0"), ("test", 10**6, "from 1 to 10000")])
+def test_bad_requests_for_images_name_the_value(split, n, message):
+    with pytest.raises(ValueError, match=message):
+        faces.load_images(split=split, num_images=n)
+
+
+def test_held_out_pairs_stay_out_of_training():
+    assert not any(faces.is_held_out(faces.sample_label(split, i)) for split in ("train", "validation", "test") for i in range(2000))
+    held_out = [faces.sample_label("held_out", i) for i in range(50)]
+    for first, second in faces.HELD_OUT_PAIRS:
+        assert any((first | second).items() <= found.items() for found in held_out)
+
+
+def test_every_value_shows_in_the_picture():
+    variation = avatars.vary(np.random.default_rng(0))
+    for key, values in faces.attributes.items():
+        pictures = [avatars.draw(label(**{key: value}), variation).astype(int) for value in values if (key, value) not in faces.INVISIBLE]
+        for i, one in enumerate(pictures):
+            assert all(np.abs(one - other).max() > 20 for other in pictures[:i]), key
+
+
+def test_what_cannot_be_seen_is_not_labelled():
+    bald = faces.hide(label(hair_style="bald", hair_color="red"))
+    assert bald["hair_color"] == "none"
+    assert faces.hide(label(hair_style="bald", hair_color="red", facial_hair="beard"))["hair_color"] == "red"
+    assert faces.hide(label(glasses="sunglasses", eyes="wide"))["eyes"] == "hidden"
+    variation = avatars.vary(np.random.default_rng(0))
+    assert np.array_equal(avatars.draw(bald, variation), avatars.draw(faces.hide(label(hair_style="bald", hair_color="blue")), variation))
+
+
+def test_variation_keeps_pictures_from_repeating():
+    rng = np.random.default_rng(0)
+    one, two = (avatars.draw(label(), avatars.vary(rng)).astype(int) for _ in range(2))
+    assert 2 < np.abs(one - two).mean() < 60
+
+
+def test_captions_name_what_they_say():
+    rng = np.random.default_rng(0)
+    vocabulary, named, overruled = set(faces.vocabulary()), set(), 0
+    for _ in range(3000):
+        truth = faces.random_label(rng)
+        caption = faces.compose(truth, rng)
+        assert caption.named.items() <= truth.items()
+        assert not set(caption.named.items()) & set(faces_language.INVISIBLE)
+        assert not caption.named.items() & caption.overruled.items()
+        assert len(caption.text) <= 200
+        assert set(text.split_words(caption.text)) <= vocabulary | {faces_language.UNKNOWN}
+        named |= set(caption.named.items())
+        overruled += bool(caption.overruled)
+    assert named == {(key, value) for key, values in faces.attributes.items() for value in values} - set(faces_language.INVISIBLE)
+    assert 60 < overruled < 250
+
+
+def test_tables_speak_of_the_worlds_values():
+    for key, values in faces.attributes.items():
+        assert set(faces_language.VALUES[key]) == {value for value in values if (key, value) not in faces_language.INVISIBLE}
+
+
+@pytest.mark.parametrize(
+    ("named", "kept", "aside"),
+    [
+        ({"hair_style": "bald", "hair_color": "red"}, {"hair_style": "bald"}, {"hair_color": "red"}),
+        ({"hair_style": "bald", "hair_color": "red", "facial_hair": "beard"}, None, {}),
+        ({"glasses": "sunglasses", "eyes": "wide"}, {"glasses": "sunglasses"}, {"eyes": "wide"}),
+        ({"glasses": "round", "eyes": "wide"}, None, {}),
+    ],
+)
+def test_hidden_things_are_set_aside(named, kept, aside):
+    assert faces.reconcile(named) == (named if kept is None else kept, aside)
+
+
+def test_prompts_cover_every_value():
+    assert len(PROMPTS) >= 500
+    named = {item for prompt in PROMPTS for item in prompt["attributes"].items()}
+    assert named == {(key, value) for key in faces.attributes for value in faces_language.VALUES[key]}
+
+
+def test_ordinary_peoples_prompts_are_read():
+    """At least 97 % of all attributes, named or not, and 95 % of those that a prompt names."""
+    readings = [engines.read("faces", prompt["prompt"]).attributes for prompt in PROMPTS]
+    right = [
+        [reading.get(key) == prompt["attributes"].get(key) for key in faces.attributes]
+        for reading, prompt in zip(readings, PROMPTS, strict=True)
+    ]
+    named = [reading.get(key) == value for reading, p in zip(readings, PROMPTS, strict=True) for key, value in p["attributes"].items()]
+    assert np.mean(right) >= 0.97
+    assert np.mean(named) >= 0.95
+
+
+@pytest.mark.parametrize(
+    ("prompt", "attributes", "overruled"),
+    [
+        ("bald with long red hair", {"hair_style": "bald"}, {"hair_style": "straight", "hair_color": "red"}),
+        ("sunglasses, heart eyes", {"glasses": "sunglasses"}, {"eyes": "hearts"}),
+        ("a bald man with a red beard", {"hair_style": "bald", "hair_color": "red", "facial_hair": "beard"}, {}),
+    ],
+)
+def test_contradictions_are_read_by_the_stated_rule(prompt, attributes, overruled):
+    reading = engines.read("faces", prompt)
+    assert (reading.attributes, reading.overruled) == (attributes, overruled)
+
+
+@pytest.mark.parametrize("prompt", ["七つの顔", "🧔‍♂️🕶️", "<script>alert(1)</script>", "лицо с бородой", "a" * 200, "\x00\ufeff", ".,;!?"])
+def test_strange_prompts_are_read_as_far_as_understood(prompt):
+    reading = engines.read("faces", prompt)
+    assert reading.attributes == {}
+    assert reading.refusal is None
+
+
+def test_the_world_is_found_by_name():
+    assert worlds.load("faces") is faces
