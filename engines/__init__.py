@@ -81,7 +81,7 @@ def load(name: str, *, device: str = "cpu", root: Path = checkpoint.ROOT) -> Eng
     with checkpoint.explain(folder, name):
         model = kind.load_model(folder).to(device)
     card = folder / "README.md"
-    return kind(model, encoder, card=card.read_text() if card.is_file() else "")
+    return kind(model, encoder, card=card.read_text() if card.is_file() else "", folder=folder)
 
 
 def read(world: str, prompt: str) -> Reading:

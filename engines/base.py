@@ -143,7 +143,8 @@ class Engine:
     family: ClassVar[str]
     params_type: ClassVar[type[Params]]
 
-    def __init__(self, model: torch.nn.Module, text_encoder: Any, *, card: str = ""):
+    def __init__(self, model: torch.nn.Module, text_encoder: Any, *, card: str = "", folder: Path | None = None):
+        self.folder = folder
         self.model = model.eval()
         self.text_encoder = text_encoder.eval()
         self.world = text_encoder.world

@@ -6,6 +6,7 @@ precision in memory. Anything missing, cut short or of another shape raises `Che
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +18,8 @@ from safetensors.torch import load_file
 
 ROOT = Path(__file__).resolve().parents[1] / "checkpoints"
 WEIGHTS = "diffusion_pytorch_model.safetensors"
+INDEX = "diffusion_pytorch_model.safetensors.index.json"
+SHARD_SIZE = "9MB"  # a Space takes no larger file without LFS
 
 
 class CheckpointError(RuntimeError):
@@ -35,19 +38,28 @@ def explain(folder: Path, name: str) -> Iterator[None]:
 
 
 def save(model: torch.nn.Module, folder: Path) -> None:
-    """Write a diffusers model in half precision."""
-    model.half().save_pretrained(folder)
-    model.float()
+    """Write a diffusers model in half precision, in several files where one would be larger than `SHARD_SIZE`."""
+    for old in (*folder.glob("diffusion_pytorch_model*.safetensors"), folder / INDEX):
+        old.unlink(missing_ok=True)
+    copy.deepcopy(model).half().save_pretrained(folder, max_shard_size=SHARD_SIZE)
 
 
 def load(model_type: type, folder: Path) -> torch.nn.Module:
-    """Build `model_type` from its config.json and fill it from its safetensors file, in single precision."""
+    """Build `model_type` from its config.json and fill it from its safetensors files, in single precision."""
     config = read_config(folder)
     if config.get("_class_name") != model_type.__name__:
         raise ValueError(f"config.json describes {config.get('_class_name')}, expected {model_type.__name__}")
     model = model_type.from_config(config)
-    load_weights(model, folder / WEIGHTS)
+    load_weights(model, *weight_files(folder))
     return model
+
+
+def weight_files(folder: Path) -> list[Path]:
+    """The files that hold a diffusers model's weights: one, or those that its index names."""
+    index = folder / INDEX
+    if not index.is_file():
+        return [folder / WEIGHTS]
+    return [folder / name for name in sorted(set(json.loads(index.read_text())["weight_map"].values()))]
 
 
 def read_config(folder: Path) -> dict:
@@ -58,11 +70,17 @@ def read_config(folder: Path) -> dict:
     return json.loads(path.read_text())
 
 
-def load_weights(module: torch.nn.Module, path: Path) -> None:
-    """Fill a module from a safetensors file: every name and every shape must match."""
-    if not path.is_file():
-        raise FileNotFoundError(f"{path.name} is missing")
+def load_weights(module: torch.nn.Module, *paths: Path) -> None:
+    """Fill a module from safetensors files: every name and every shape must match."""
+    weights = {}
+    for path in paths:
+        if not path.is_file():
+            raise FileNotFoundError(f"{path.name} is missing")
+        try:
+            weights |= {key: value.float() for key, value in load_file(path).items()}
+        except SafetensorError as error:
+            raise ValueError(f"{path.name} is damaged ({error})") from error
     try:
-        module.load_state_dict({key: value.float() for key, value in load_file(path).items()}, strict=True)
-    except (SafetensorError, RuntimeError) as error:
-        raise ValueError(f"{path.name} is damaged or of another model ({error})") from error
+        module.load_state_dict(weights, strict=True)
+    except RuntimeError as error:
+        raise ValueError(f"{paths[0].name} is of another model ({error})") from error

@@ -80,11 +80,16 @@ class TextEncoder(nn.Module):
 
         Raises PromptError when a prompt cannot be drawn in this world.
         """
+        unique, rows = self._unique(prompts)
+        return self(unique)[rows]
+
+    def _unique(self, prompts: tuple[str, ...]) -> tuple[list[str], list[int]]:
+        """The different prompts, none of which is refused, and for each prompt its place among them."""
         unique = list(dict.fromkeys(prompts))
         for prompt in unique:
             if refusal := self.refusal(prompt):
                 raise PromptError(refusal)
-        return self(unique)[[unique.index(prompt) for prompt in prompts]]
+        return unique, [unique.index(prompt) for prompt in prompts]
 
     @torch.inference_mode()
     def read(self, prompt: str) -> Reading:
@@ -169,6 +174,13 @@ class T5Encoder(TextEncoder):
         """One vector per token (N, T, D) and the attention mask (N, T), for engines that attend to the words."""
         tokens = self.tokenize(prompts)
         return self.model(input_ids=tokens.input_ids, attention_mask=tokens.attention_mask).last_hidden_state, tokens.attention_mask
+
+    @torch.inference_mode()
+    def encode_words(self, prompts: tuple[str, ...]) -> tuple[torch.Tensor, torch.Tensor]:
+        """`sequence` for an engine; equal prompts are encoded once. Raises PromptError like `encode`."""
+        unique, rows = self._unique(prompts)
+        hidden, mask = self.sequence(unique)
+        return hidden[rows], mask[rows]
 
     @staticmethod
     def new_model(tokenizer: Any, *, width: int = 192, layers: int = 3, heads: int = 6) -> nn.Module:

@@ -50,3 +50,13 @@ class VAEEngine(Engine):
             z = params.temperature * randn((self.model.config.latent_dim,), generators(request))  # (N, latent_dim)
             x = self.model.decode(z.to(self.device), text)  # (N, C, H, W)
         yield Frame(to_uint8(x), step=1, num_steps=1, nfe=1, seconds=watch.seconds, extra={"z": z.numpy()})
+
+
+class ConvVAEEngine(VAEEngine):
+    """Draws in one pass: a random latent vector goes through the decoder."""
+
+    @staticmethod
+    def load_model(folder: Path) -> nn.Module:
+        from engines.networks.conv_vae import ConvVAE
+
+        return checkpoint.load(ConvVAE, folder)

@@ -80,10 +80,10 @@ ROWS = (
         "up to 4 Exceptional, 16 High, 64 Moderate, above Low",
         unit="× real",
         references=_words(
-            "how often people misjudge real or fake, .50 is chance: NVAE .13 (CIFAR-10), Efficient-VDVAE .09 (FFHQ-256) (Stein et al. 2023)",
-            "how often people misjudge real or fake, .50 is chance, ImageNet-256: BigGAN .16, StyleGAN-XL .15, GigaGAN .21 (Stein et al. 2023)",
-            "how often people misjudge real or fake, .50 is chance, ImageNet-256: RQ-Transformer .22 (Stein et al. 2023)",
-            "how often people misjudge real or fake, .50 is chance, ImageNet-256: ADM .27, DiT .29, LDM .31, DiT guided .33 (Stein et al. 2023)",
+            "people misjudge real or fake (.50 is chance): NVAE .13 (CIFAR-10), Efficient-VDVAE .09 (FFHQ-256) (Stein et al. 2023)",
+            "people misjudge real or fake (.50 is chance), ImageNet-256: BigGAN .16, StyleGAN-XL .15, GigaGAN .21 (Stein et al. 2023)",
+            "people misjudge real or fake (.50 is chance), ImageNet-256: RQ-Transformer .22 (Stein et al. 2023)",
+            "people misjudge real or fake (.50 is chance), ImageNet-256: ADM .27, DiT .29, LDM .31, DiT guided .33 (Stein et al. 2023)",
         ),
     ),
     Row(
@@ -188,7 +188,8 @@ ROWS = (
         unit="× cheapest",
         references={
             "gan": "V100-days: BigGAN-deep 128-256 (ImageNet-256); StyleGAN2 64 (LSUN-Churches) (Rombach et al. 2022, table 18)",
-            "diffusion": "V100-days: LDM-4 271, ADM 916 (ImageNet-256); LDM-8 18 (LSUN-Churches), A100-days times 2.2 (Rombach et al. 2022, table 18)",
+            "diffusion": "V100-days: LDM-4 271, ADM 916 (ImageNet-256); LDM-8 18 (LSUN-Churches), converted from A100-days "
+            "(Rombach et al. 2022, table 18)",
         },
     ),
 )

@@ -1,4 +1,4 @@
-"""A convolutional VAE with a vector latent, conditioned on text, and its loss with a learnt noise level (Rybkin et al. 2020, arXiv:2006.13202)."""
+"""A convolutional VAE with a vector latent, conditioned on text; its loss fits the noise level (Rybkin et al. 2020, arXiv:2006.13202)."""
 
 from __future__ import annotations
 

@@ -1,0 +1,127 @@
+"""Latent diffusion: noise is cleared step by step, not among pixels but among the few numbers an autoencoder makes of a picture.
+
+An autoencoder shrinks a picture to an 8x8 grid of latents and back; a Transformer that attends to the words of the prompt learns to
+tell latents and noise apart (Rombach et al. 2021, arXiv:2112.10752; Chen et al. 2023, arXiv:2310.00426); a sampler of diffusers walks
+from noise to latents, guided by the text (Ho and Salimans 2022, arXiv:2207.12598). The folder is one that diffusers opens itself, as
+PixArtAlphaPipeline, and draws the same picture with.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from engines import checkpoint
+from engines.base import Engine, Frame, Params, Request, Stopwatch, choice, generators, randn, slider
+from engines.diffusion import SAMPLERS
+from engines.images import enlarge, to_uint8
+
+
+class LatentDenoiser(nn.Module):
+    """The Transformer that denoises latents and the autoencoder (`vae`, as diffusers calls it) that turns them into pictures."""
+
+    def __init__(self, transformer: nn.Module, vae: nn.Module):
+        super().__init__()
+        self.transformer = transformer
+        self.vae = vae
+
+    def decode(self, latents: torch.Tensor) -> torch.Tensor:
+        """Latents (N, C, h, w) of unit variance -> pictures (N, C, H, W) in [-1, 1]."""
+        return self.vae.decode(latents / self.vae.config.scaling_factor, return_dict=False)[0]
+
+
+@dataclass(frozen=True)
+class LatentDiffusionParams(Params):
+    """Settings of a latent diffusion engine."""
+
+    num_inference_steps: int = slider(
+        20, 2, 100, 1, label="Steps", hint="Noise levels on the way to the picture: more is slower and finer."
+    )
+    guidance_scale: float = slider(
+        3.0, 1.0, 10.0, 0.25, label="Guidance", hint="How hard the text pulls: 1 is plain conditional, high is exaggerated."
+    )
+    scheduler: str = choice("DPM-Solver++", SAMPLERS, label="Sampler", hint="The rule that goes from one noise level to the next.")
+
+
+class LatentDiffusionEngine(Engine):
+    """Clears noise step by step in a small latent space; its frames show the picture it expects."""
+
+    family = "diffusion"
+    params_type = LatentDiffusionParams
+
+    @staticmethod
+    def load_model(folder: Path) -> nn.Module:
+        from diffusers import AutoencoderKL, PixArtTransformer2DModel
+
+        transformer = checkpoint.load(PixArtTransformer2DModel, folder / "transformer")
+        return LatentDenoiser(transformer, checkpoint.load(AutoencoderKL, folder / "vae"))
+
+    def save_model(self, folder: Path) -> None:
+        """Write the folder of a PixArtAlphaPipeline: Transformer, autoencoder, text encoder, tokenizer and scheduler."""
+        from diffusers import PixArtAlphaPipeline
+
+        from engines.networks.latent_diffusion import make_scheduler
+
+        for part, network in (("transformer", self.model.transformer), ("vae", self.model.vae)):
+            checkpoint.save(network, folder / part)
+        text_model = copy.deepcopy(self.text_encoder.model).half()
+        pipeline = PixArtAlphaPipeline(
+            self.text_encoder.tokenizer, text_model, self.model.vae, self.model.transformer, make_scheduler("DPM-Solver++")
+        )
+        text_model.save_pretrained(folder / "text_encoder")
+        pipeline.tokenizer.save_pretrained(folder / "tokenizer")
+        pipeline.scheduler.save_pretrained(folder / "scheduler")
+        pipeline.save_config(folder)
+
+    @torch.inference_mode()
+    def generate(self, request: Request) -> Iterator[Frame]:
+        from engines.networks.latent_diffusion import make_scheduler, predict_v
+
+        params = self.params(request)
+        guided = params.guidance_scale != 1
+        watch = Stopwatch(self.device)
+        # 1. Text (after "no text" when guided), scheduler, noise
+        with watch():
+            prompts = ("",) * (request.num_images if guided else 0) + request.prompts
+            text, mask = self.text_encoder.encode_words(prompts)  # (N or 2 N, L, D), (N or 2 N, L)
+            rngs = generators(request)
+            scheduler = make_scheduler(params.scheduler)
+            scheduler.set_timesteps(params.num_inference_steps)
+            config = self.model.transformer.config
+            x_t = randn((config.in_channels, config.sample_size, config.sample_size), rngs).to(self.device)  # (N, C, h, w)
+        # 2. One frame per noise level
+        for step, t in enumerate(scheduler.timesteps, start=1):
+            with watch():
+                v = predict_v(self.model.transformer, x_t.repeat(2, 1, 1, 1) if guided else x_t, t.expand(len(text)), text, mask)
+                if guided:
+                    v_none, v_text = v.chunk(2)
+                    v = v_none + params.guidance_scale * (v_text - v_none)
+                alpha_bar = scheduler.alphas_cumprod[t]
+                x0 = alpha_bar.sqrt() * x_t - (1 - alpha_bar).sqrt() * v
+                noise = {} if params.scheduler == "DPM-Solver++" else {"generator": rngs}
+                x_t = scheduler.step(v, t, x_t, **noise).prev_sample
+            if step == params.num_inference_steps:
+                with watch():  # the last decoding makes the picture, the others only show what is expected
+                    images = to_uint8(self.model.decode(x_t))
+            else:
+                images = to_uint8(self.model.decode(x0))
+            yield Frame(
+                images,
+                step=step,
+                num_steps=params.num_inference_steps,
+                nfe=step * (2 if guided else 1),
+                seconds=watch.seconds,
+                extra={"x_t": show_latents(x_t, images.shape[1]), "latents": x_t.cpu().numpy(), "timestep": t.numpy()},
+            )
+
+
+def show_latents(latents: torch.Tensor, size: int) -> np.ndarray:
+    """The first three channels of latents (N, C, h, w) as colours, each number a square: uint8 (N, size, size, 3)."""
+    small = to_uint8(latents[:, :3] / 3)  # (N, h, w, 3)
+    return np.stack([enlarge(image, size // image.shape[0]) for image in small])

@@ -1,0 +1,93 @@
+"""What latent diffusion is made of (Rombach et al. 2021, arXiv:2112.10752): an autoencoder and a Transformer that denoises its latents.
+
+Both are networks of diffusers, as its PixArtAlphaPipeline expects them (Chen et al. 2023, arXiv:2310.00426).
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from diffusers import AutoencoderKL, DDIMScheduler, DDPMScheduler, DPMSolverMultistepScheduler, PixArtTransformer2DModel, SchedulerMixin
+from torch import nn
+
+from engines.networks.fsq import psnr
+
+NUM_TRAIN_TIMESTEPS = 1000
+KL_WEIGHT = 1e-6  # of the latents' divergence from the standard normal, per number; keeps them from growing
+SCHEDULERS = {"DPM-Solver++": DPMSolverMultistepScheduler, "DDIM": DDIMScheduler, "DDPM": DDPMScheduler}
+
+
+def make_autoencoder(
+    image_shape: tuple[int, int, int] = (64, 64, 3), *, channels: tuple[int, ...] = (32, 64, 128, 128), latent_channels: int = 8
+) -> AutoencoderKL:
+    """Pictures <-> latents an eighth of the side."""
+    h, _, c = image_shape
+    return AutoencoderKL(
+        in_channels=c,
+        out_channels=c,
+        down_block_types=("DownEncoderBlock2D",) * len(channels),
+        up_block_types=("UpDecoderBlock2D",) * len(channels),
+        block_out_channels=channels,
+        layers_per_block=1,
+        latent_channels=latent_channels,
+        norm_num_groups=16,
+        sample_size=h,
+        scaling_factor=1.0,
+    )
+
+
+def make_transformer(
+    latent_shape: tuple[int, int, int] = (8, 8, 8), *, heads: int = 6, head_dim: int = 48, layers: int = 7, text_dim: int = 192
+) -> PixArtTransformer2DModel:
+    """A Transformer over the places of the latents (h, w, channels), one token each, that attends to the words of the text."""
+    h, _, c = latent_shape
+    return PixArtTransformer2DModel(
+        num_attention_heads=heads,
+        attention_head_dim=head_dim,
+        in_channels=c,
+        out_channels=c,
+        num_layers=layers,
+        cross_attention_dim=heads * head_dim,
+        sample_size=h,
+        patch_size=1,
+        interpolation_scale=1,
+        caption_channels=text_dim,
+        use_additional_conditions=False,
+    )
+
+
+def make_scheduler(name: str) -> SchedulerMixin:
+    """The sampler of that name over the cosine noise schedule (Nichol and Dhariwal 2021, arXiv:2102.09672)."""
+    settings = {"num_train_timesteps": NUM_TRAIN_TIMESTEPS, "beta_schedule": "squaredcos_cap_v2", "prediction_type": "v_prediction"}
+    kind = SCHEDULERS[name]
+    if kind is not DPMSolverMultistepScheduler:
+        settings["clip_sample"] = False
+    return kind(timestep_spacing="trailing", **settings)
+
+
+def autoencoder_loss(model: AutoencoderKL, x: torch.Tensor, text: torch.Tensor | None = None) -> dict[str, torch.Tensor]:
+    """Mean squared and mean absolute error of the picture put back together from noisy latents; `psnr` in dB."""
+    posterior = model.encode(x).latent_dist
+    y = model.decode(posterior.sample()).sample.float()
+    mse, kl = F.mse_loss(y, x), posterior.kl().mean() / x[0].numel()
+    return {"loss": mse + 0.1 * F.l1_loss(y, x) + KL_WEIGHT * kl, "psnr": psnr(mse), "kl": kl}
+
+
+def loss(model: nn.Module, x0: torch.Tensor, text: tuple[torch.Tensor, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Mean squared error of v = sqrt(alpha_bar) eps - sqrt(1 - alpha_bar) x0 at logit-normal times (Esser et al. 2024, arXiv:2403.03206).
+
+    x0: latents (N, C, h, w) of unit variance; text: (N, L, D) and its mask (N, L).
+    """
+    times = torch.sigmoid(torch.randn(len(x0), device=x0.device))
+    t = (times * NUM_TRAIN_TIMESTEPS).long().clamp(max=NUM_TRAIN_TIMESTEPS - 1)
+    alpha_bar = make_scheduler("DDPM").alphas_cumprod.to(x0.device)[t].view(-1, 1, 1, 1)
+    eps = torch.randn_like(x0)
+    x_t = alpha_bar.sqrt() * x0 + (1 - alpha_bar).sqrt() * eps
+    v = alpha_bar.sqrt() * eps - (1 - alpha_bar).sqrt() * x0
+    return {"loss": (predict_v(model, x_t, t, *text).float() - v).square().mean()}
+
+
+def predict_v(model: nn.Module, x_t: torch.Tensor, t: torch.Tensor, text: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    """The network's v for noisy latents (N, C, h, w) at timesteps t (N,)."""
+    no_size = {"resolution": None, "aspect_ratio": None}
+    return model(x_t, encoder_hidden_states=text, encoder_attention_mask=mask, timestep=t, added_cond_kwargs=no_size, return_dict=False)[0]

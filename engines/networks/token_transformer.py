@@ -1,0 +1,100 @@
+"""A causal Transformer over text and then picture tokens (the recipe of DALL-E, Ramesh et al. 2021, arXiv:2102.12092).
+
+The layers are those of Llama (transformers); in front stands what the text encoder makes of each word.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from diffusers import ConfigMixin, ModelMixin
+from diffusers.configuration_utils import register_to_config
+from torch import nn
+from transformers import DynamicCache, LlamaConfig, LlamaModel
+
+
+class TokenTransformer(ModelMixin, ConfigMixin):
+    """Distribution of every picture token given the text and all tokens before it in raster order."""
+
+    @register_to_config
+    def __init__(
+        self,
+        codebook_size: int = 4096,  # K
+        num_tokens: int = 64,  # T, of a picture
+        width: int = 256,
+        layers: int = 6,
+        heads: int = 4,
+        text_dim: int = 192,
+        max_text: int = 48,  # tokens of text, padded on the right
+    ):
+        super().__init__()
+        config = LlamaConfig(
+            vocab_size=1,
+            hidden_size=width,
+            intermediate_size=width * 8 // 3 // 16 * 16,
+            num_hidden_layers=layers,
+            num_attention_heads=heads,
+            max_position_embeddings=max_text + num_tokens,
+            attn_implementation="sdpa",
+            bos_token_id=None,
+            eos_token_id=None,
+        )
+        self.text = nn.Linear(text_dim, width)
+        self.token = nn.Embedding(codebook_size, width)
+        self.position = nn.Parameter(0.02 * torch.randn(num_tokens, width))
+        self.llama = LlamaModel(config)
+        self.llama.embed_tokens = nn.Identity()  # it is given embeddings
+        self.start = nn.Parameter(0.02 * torch.randn(width))
+        self.head = nn.Linear(width, codebook_size, bias=False)
+
+    def forward(self, tokens: torch.Tensor, text: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """All tokens at once, for training: (N, T) and text (N, L, D) with its mask (N, L) -> logits (N, T, K)."""
+        count = tokens.shape[1]
+        pictures = self._picture(tokens[:, :-1], 0)  # (N, T, width): the start, then all but the last token
+        hidden = self._run(torch.cat([self.text(text), pictures], dim=1), mask, count)
+        return self.head(hidden[:, text.shape[1] :])
+
+    def begin(self, text: torch.Tensor, mask: torch.Tensor) -> tuple[torch.Tensor, DynamicCache]:
+        """Read the text; logits (N, K) of the first token and the cache of keys and values."""
+        cache = DynamicCache()
+        start = self._picture(text.new_zeros(len(text), 0, dtype=torch.long), 0)  # (N, 1, width)
+        hidden = self._run(torch.cat([self.text(text), start], dim=1), mask, 1, cache)
+        return self.head(hidden[:, -1]), cache
+
+    def advance(self, token: torch.Tensor, index: int, mask: torch.Tensor, cache: DynamicCache) -> torch.Tensor:
+        """One position: logits (N, K) of token `index` from its predecessor (N,)."""
+        embedded = self.token(token)[:, None] + self.position[index]  # (N, 1, width)
+        length = self.config.max_text + index
+        attended = torch.cat([mask, mask.new_ones(len(mask), index + 1)], dim=1)
+        hidden = self.llama(
+            inputs_embeds=embedded,
+            attention_mask=attended,
+            position_ids=torch.full((len(token), 1), length, device=token.device),
+            past_key_values=cache,
+            use_cache=True,
+        ).last_hidden_state
+        return self.head(hidden[:, -1])
+
+    def _picture(self, before: torch.Tensor, first: int) -> torch.Tensor:
+        """Embeddings (N, M + 1, width) of the start and of the tokens `before` (N, M), each at the place of the token after it."""
+        start = self.start.expand(len(before), 1, -1)
+        return torch.cat([start, self.token(before)], dim=1) + self.position[first : first + before.shape[1] + 1]
+
+    def _run(self, embedded: torch.Tensor, mask: torch.Tensor, count: int, cache: DynamicCache | None = None) -> torch.Tensor:
+        """Text and the first `count` picture positions through the layers, (N, L + count, width).
+
+        A picture token's position does not depend on how long the text is, so padding changes nothing.
+        """
+        n, length = mask.shape
+        places = torch.arange(count, device=mask.device) + self.config.max_text
+        positions = torch.cat([torch.arange(length, device=mask.device), places]).expand(n, -1)
+        attended = torch.cat([mask, mask.new_ones(n, count)], dim=1)
+        return self.llama(
+            inputs_embeds=embedded, attention_mask=attended, position_ids=positions, past_key_values=cache, use_cache=cache is not None
+        ).last_hidden_state
+
+
+def loss(model: TokenTransformer, tokens: torch.Tensor, text: tuple[torch.Tensor, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Mean negative log-likelihood of a token in nats. tokens: (N, T); text: (N, L, D) and its mask (N, L)."""
+    logits = model(tokens, *text)  # (N, T, K)
+    return {"loss": F.cross_entropy(logits.float().flatten(0, 1), tokens.flatten())}

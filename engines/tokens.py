@@ -1,0 +1,148 @@
+"""Autoregression over tokens: a picture is 64 words of a learnt vocabulary, said one after another.
+
+A discrete autoencoder turns pictures into a grid of tokens and back (`networks.fsq`); a causal Transformer that has read the
+text predicts token after token (Ramesh et al. 2021, arXiv:2102.12092). Keys and values are cached, so a token costs one position. With
+guidance the distribution is pushed away from what would come without the text. Simplified: no reranking of many candidates.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from engines import checkpoint
+from engines.base import Engine, Frame, Params, Request, Stopwatch, generators, slider
+from engines.images import to_uint8
+
+TOKENS_PER_FRAME = 4
+EMPTY = 0.0  # brightness, in [-1, 1], at which places without a token yet are shown
+
+
+class TokenPainter(nn.Module):
+    """The Transformer that says the tokens and the autoencoder that shows them."""
+
+    def __init__(self, transformer: nn.Module, tokenizer: nn.Module):
+        super().__init__()
+        self.transformer = transformer
+        self.tokenizer = tokenizer
+
+
+@dataclass(frozen=True)
+class TokenParams(Params):
+    """Settings of an autoregressive engine over tokens."""
+
+    temperature: float = slider(
+        1.0, 0.1, 1.5, 0.05, label="Temperature", hint="Spread of each token's distribution: 1 as learnt, lower is safer, higher is wilder."
+    )
+    top_k: int = slider(0, 0, 4096, 1, label="Top k", hint="Only the k likeliest tokens may be drawn; 0 allows all.")
+    top_p: float = slider(
+        1.0, 0.05, 1.0, 0.05, label="Top p", hint="Only the likeliest tokens that share this much probability may be drawn."
+    )
+    guidance_scale: float = slider(
+        2.0, 1.0, 7.0, 0.25, label="Guidance", hint="How hard the text pulls: 1 is plain conditional, high is exaggerated."
+    )
+
+
+class TokenEngine(Engine):
+    """Says one picture token after another in raster order; places without one yet are shown empty."""
+
+    family = "autoregressive"
+    params_type = TokenParams
+
+    @staticmethod
+    def load_model(folder: Path) -> nn.Module:
+        from engines.networks.fsq import FSQAutoencoder
+        from engines.networks.token_transformer import TokenTransformer
+
+        return TokenPainter(checkpoint.load(TokenTransformer, folder), checkpoint.load(FSQAutoencoder, folder / "tokenizer"))
+
+    def save_model(self, folder: Path) -> None:
+        checkpoint.save(self.model.transformer, folder)
+        checkpoint.save(self.model.tokenizer, folder / "tokenizer")
+
+    @torch.inference_mode()
+    def generate(self, request: Request) -> Iterator[Frame]:
+        params = self.params(request)
+        watch = Stopwatch(self.device)
+        count = self.model.transformer.config.num_tokens
+        tokens = torch.zeros(request.num_images, count, dtype=torch.long, device=self.device)
+        said = self._tokens(request, params)
+        for step in range(1, count + 1):
+            with watch():
+                tokens[:, step - 1], probabilities = next(said)
+            if step % TOKENS_PER_FRAME == 0 or step == count:
+                if step == count:
+                    with watch():  # the last decoding makes the picture, the others only show how far it is
+                        images = self.show(tokens, step)
+                else:
+                    images = self.show(tokens, step)
+                yield Frame(
+                    images,
+                    step=step,
+                    num_steps=count,
+                    nfe=step * (1 if params.guidance_scale == 1 else 2),
+                    seconds=watch.seconds,
+                    extra={"tokens": self._grid(tokens, step), "probabilities": probabilities.cpu().numpy()},
+                )
+
+    def show(self, tokens: torch.Tensor, said: int) -> np.ndarray:
+        """Decode tokens (N, T) of which the first `said` are known, uint8 (N, H, W, C); the others' places are empty."""
+        tokenizer = self.model.tokenizer
+        h, w = tokenizer.grid
+        x = tokenizer.decode(tokenizer.to_codes(tokens.view(-1, h, w)))  # (N, C, H, W)
+        known = (torch.arange(h * w, device=x.device) < said).view(1, 1, h, w).float()
+        known = nn.functional.interpolate(known, size=x.shape[2:])
+        return to_uint8(torch.where(known > 0, x, torch.full_like(x, EMPTY)))
+
+    def _grid(self, tokens: torch.Tensor, said: int) -> np.ndarray:
+        """Tokens (N, h, w), -1 where none is said yet."""
+        shown = tokens.clone()
+        shown[:, said:] = -1
+        return shown.view(-1, *self.model.tokenizer.grid).cpu().numpy()
+
+    def _tokens(self, request: Request, params: TokenParams) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        """Tokens (N,) and probabilities (N, K) of one place after another, in raster order."""
+        transformer, n = self.model.transformer, request.num_images
+        guided = params.guidance_scale != 1
+        # 1. Text (followed by "no text" when guided) and random numbers
+        prompts = request.prompts + ("",) * (n if guided else 0)
+        text, mask = self.text_encoder.encode_words(prompts)  # (N or 2 N, L, D), (N or 2 N, L)
+        count = transformer.config.num_tokens
+        uniform = torch.stack([torch.rand(count, generator=rng) for rng in generators(request)]).to(self.device)  # (N, T)
+        # 2. One position per token
+        logits, cache = transformer.begin(text, mask)
+        for index in range(count):
+            if guided:
+                with_text, without = logits.log_softmax(1).chunk(2)
+                logits = without + params.guidance_scale * (with_text - without)
+            probabilities = restrict(logits / params.temperature, top_k=params.top_k, top_p=params.top_p)
+            token = draw(probabilities, uniform[:, index])
+            yield token, probabilities
+            if index + 1 < count:
+                logits = transformer.advance(token.repeat(len(text) // n), index + 1, mask, cache)
+
+
+def restrict(logits: torch.Tensor, *, top_k: int = 0, top_p: float = 1.0) -> torch.Tensor:
+    """Probabilities (N, K) of logits (N, K), zero outside the `top_k` likeliest (0: all) and the nucleus of mass `top_p`.
+
+    The nucleus is the smallest set of likeliest tokens that holds at least `top_p` (Holtzman et al. 2019, arXiv:1904.09751).
+    """
+    probabilities, order = logits.softmax(1).sort(1, descending=True)
+    rank = torch.arange(logits.shape[1], device=logits.device)
+    kept = probabilities.cumsum(1) - probabilities < top_p
+    if top_k:
+        kept &= rank < top_k
+    probabilities = probabilities * kept
+    probabilities = probabilities / probabilities.sum(1, keepdim=True)
+    return torch.zeros_like(probabilities).scatter(1, order, probabilities)
+
+
+def draw(probabilities: torch.Tensor, uniform: torch.Tensor) -> torch.Tensor:
+    """The token (N,) at which the cumulated probabilities (N, K) pass a uniform random number (N,)."""
+    cumulated = probabilities.cumsum(1)
+    return (cumulated <= uniform[:, None] * cumulated[:, -1:]).sum(1).clamp(max=probabilities.shape[1] - 1)

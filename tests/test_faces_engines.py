@@ -1,0 +1,249 @@
+"""The contract of the engines for faces, over tiny random networks, and what is special to each of them."""
+
+import itertools
+
+import numpy as np
+import pytest
+import torch
+
+from engines import CheckpointError, Request, gan, latent_diffusion, text, tokens, vae, worlds
+from engines.networks import conv_vae, fsq, style_gan, token_transformer
+from engines.networks import latent_diffusion as networks
+
+PROMPT = "a smiling face with round glasses"
+
+
+@pytest.fixture(scope="module")
+def encoder():
+    torch.manual_seed(0)
+    return text.build(worlds.load("faces"), width=32, layers=1, heads=2)
+
+
+def make_painter():
+    transformer = token_transformer.TokenTransformer(codebook_size=16, width=32, layers=2, heads=2, text_dim=32)
+    return tokens.TokenPainter(transformer.eval(), fsq.FSQAutoencoder(levels=(4, 4), channels=(16, 16, 16)).eval())
+
+
+def make_denoiser():
+    transformer = networks.make_transformer((8, 8, 4), heads=2, head_dim=16, layers=2, text_dim=32)
+    torch.nn.init.normal_(transformer.proj_out.weight, std=0.5)  # a fresh one hears nothing of the text
+    return latent_diffusion.LatentDenoiser(transformer, networks.make_autoencoder(channels=(16, 16, 16, 16), latent_channels=4))
+
+
+TINY = {
+    "vae": lambda encoder: vae.ConvVAEEngine(conv_vae.ConvVAE(latent_dim=8, channels=(8, 8, 16, 16), text_dim=32), encoder),
+    "gan": lambda encoder: gan.StyleGANEngine(
+        style_gan.StyleGenerator(latent_dim=8, style_dim=16, mapping_layers=2, channels=(16, 8, 8, 8, 8), text_dim=32), encoder
+    ),
+    "autoregressive": lambda encoder: tokens.TokenEngine(make_painter(), encoder),
+    "diffusion": lambda encoder: latent_diffusion.LatentDiffusionEngine(make_denoiser(), encoder),
+}
+
+
+@pytest.fixture(scope="module", params=TINY)
+def engine(request, encoder):
+    torch.manual_seed(1)
+    return TINY[request.param](encoder)
+
+
+@pytest.fixture
+def make(encoder):
+    def build(family):
+        torch.manual_seed(1)
+        return TINY[family](encoder)
+
+    return build
+
+
+def ask(engine, prompt=PROMPT, **fields):
+    steps = {"num_inference_steps": 3} if hasattr(engine.params_type, "num_inference_steps") else {}
+    params = engine.params_type(**{**steps, **fields.pop("params", {})})
+    return Request(prompt, params=params, **fields)
+
+
+def last(frames):
+    return list(frames)[-1]
+
+
+def test_frames_rise_and_hold_pictures(engine):
+    frames = list(engine.generate(ask(engine, seed=5, num_images=2)))
+    for before, after in itertools.pairwise(frames):
+        assert before.step < after.step
+        assert before.nfe < after.nfe
+        assert before.seconds < after.seconds
+    assert frames[-1].step == frames[-1].num_steps
+    for frame in frames:
+        assert frame.images.dtype == np.uint8
+        assert frame.images.shape == (2, 64, 64, 3)
+
+
+@pytest.mark.parametrize("prompt", [PROMPT, None])
+def test_an_image_alone_equals_the_same_image_in_a_batch(engine, prompt):
+    together = last(engine.generate(ask(engine, prompt, seed=20, num_images=3))).images
+    for i in range(3):
+        alone = last(engine.generate(ask(engine, prompt, seed=20 + i))).images[0]
+        assert np.abs(alone.astype(int) - together[i]).max() <= 1
+
+
+def test_the_prompt_and_the_seed_matter(engine):
+    def picture(prompt, seed):
+        return last(engine.generate(ask(engine, prompt, seed=seed))).images
+
+    assert not np.array_equal(picture(PROMPT, 1), picture(PROMPT, 2))
+    assert not np.array_equal(picture(PROMPT, 1), picture("a bald man with a beard", 1))
+
+
+def test_closing_early_leaves_gradients_on(engine):
+    frames = engine.generate(ask(engine))
+    next(frames)
+    frames.close()
+    assert torch.is_grad_enabled()
+    assert not torch.is_inference_mode_enabled()
+
+
+def test_saved_engines_load_and_draw_the_same(engine, encoder, tmp_path):
+    engine.save_model(tmp_path)
+    again = type(engine)(type(engine).load_model(tmp_path), encoder)
+    difference = last(again.generate(ask(again, seed=3))).images.astype(int) - last(engine.generate(ask(engine, seed=3))).images
+    assert np.abs(difference).mean() < 3  # half precision
+
+
+# GAN
+
+
+def test_scaling_inputs_and_outputs_is_modulating_the_weights():
+    conv = style_gan.ModulatedConv(5, 7, 4)
+    x, w = torch.randn(2, 5, 8, 8), torch.randn(2, 4)
+    for i, s in enumerate(conv.scale(w)):
+        weight = conv.conv.weight * s[None, :, None, None]
+        weight = weight / (weight.square().sum((1, 2, 3), keepdim=True) + 1e-8).sqrt()
+        wanted = torch.nn.functional.conv2d(x[i : i + 1], weight, conv.conv.bias, padding=1)
+        assert torch.allclose(wanted, conv(x, w)[i : i + 1], atol=1e-5)
+
+
+def test_truncation_pulls_styles_to_their_prompts_average(make):
+    engine = make("gan")
+    z, prompts = torch.randn(4, 8), (PROMPT, PROMPT, "bald", "bald")
+    full, half, none = (engine.map(z, prompts, truncation_psi=psi) for psi in (1.0, 0.5, 0.0))
+    assert torch.allclose(half, (full + none) / 2, atol=1e-6)
+    assert torch.equal(none[0], none[1])
+    assert not torch.allclose(none[0], none[2])
+    frame = last(engine.generate(ask(engine, seed=4)))
+    assert np.array_equal(engine.synthesize(torch.from_numpy(frame.extra["w"])), frame.images)
+
+
+def test_the_discriminator_scores_any_picture(make, encoder, tmp_path):
+    engine = make("gan")
+    engine.folder = tmp_path
+    images = np.random.default_rng(0).integers(0, 256, (3, 64, 64, 3)).astype(np.uint8)
+    with pytest.raises(CheckpointError, match=r"engines\.training faces/gan"):
+        engine.score(images, (PROMPT,) * 3)
+    gan.checkpoint.save(style_gan.StyleDiscriminator(channels=(8, 8, 8, 8, 8), text_dim=32), tmp_path / gan.DISCRIMINATOR)
+    scores = engine.score(images, (PROMPT,) * 3)
+    assert scores.shape == (3,)
+    assert engine.score(images[1:2], (PROMPT,)) == pytest.approx(scores[1:2])
+
+
+# Autoregression
+
+
+def test_tokens_and_codes_are_one_to_one():
+    model = fsq.FSQAutoencoder(levels=(8, 5, 4), channels=(16, 16, 16))
+    tokens_in = torch.arange(160).view(1, 10, 16)
+    codes = model.to_codes(tokens_in)
+    assert torch.equal(model.to_tokens(codes), tokens_in)
+    assert codes.abs().max() <= 1
+    rounded = model.quantize(3 * torch.randn(2, 3, 4, 4))
+    assert torch.allclose(model.to_codes(model.to_tokens(rounded)), rounded, atol=1e-5)
+    z = torch.linspace(-9, 9, 300).view(1, 1, 1, 300).expand(1, 3, 1, 300)
+    assert [len(values.unique()) for values in model.quantize(z)[0]] == [8, 5, 4]
+
+
+def test_gradients_pass_through_the_rounding():
+    model = fsq.FSQAutoencoder(levels=(4, 4), channels=(16, 16, 16))
+    fsq.loss(model, torch.rand(2, 3, 64, 64) * 2 - 1)["loss"].backward()
+    assert next(model.encoder.parameters()).grad.abs().max() > 0
+
+
+def test_a_token_hears_only_what_came_before():
+    transformer = make_painter().transformer
+    words, mask, said = torch.randn(1, 6, 32), torch.ones(1, 6, dtype=torch.long), torch.randint(16, (1, 64))
+    changed = said.clone()
+    changed[0, 20] = (changed[0, 20] + 1) % 16
+    difference = (transformer(said, words, mask) - transformer(changed, words, mask)).abs().amax((0, 2))
+    assert difference[:21].max() == 0
+    assert difference[21:].min() > 0
+
+
+@torch.no_grad()
+def test_cached_decoding_equals_uncached_and_padding_changes_nothing():
+    transformer = make_painter().transformer
+    words, said = torch.randn(2, 6, 32), torch.randint(16, (2, 64))
+    mask = torch.tensor([[1] * 6, [1] * 4 + [0] * 2])
+    whole = transformer(said, words, mask)
+    logits, cache = transformer.begin(words, mask)
+    steps = [logits, *(transformer.advance(said[:, i - 1], i, mask, cache) for i in range(1, 64))]
+    assert torch.allclose(torch.stack(steps, 1), whole, atol=1e-4)
+    assert torch.allclose(transformer(said[1:], words[1:, :4], mask[1:, :4]), whole[1:], atol=1e-4)
+
+
+def test_frames_tell_the_tokens_so_far(make):
+    engine = make("autoregressive")
+    frames = list(engine.generate(ask(engine, num_images=2)))
+    assert len(frames) == 64 // tokens.TOKENS_PER_FRAME
+    first = frames[0]
+    assert (first.extra["tokens"].reshape(2, 64)[:, tokens.TOKENS_PER_FRAME :] == -1).all()
+    assert (first.images[:, 8:] == 128).all()
+    assert (frames[-1].extra["tokens"] >= 0).all()
+    assert first.extra["probabilities"].shape == (2, 16)
+    assert first.extra["probabilities"].sum(1) == pytest.approx(1, abs=1e-5)
+
+
+def test_top_k_and_top_p_leave_the_likeliest():
+    logits = torch.tensor([[0.1, 0.5, 0.15, 0.25]]).log()
+    assert torch.allclose(tokens.restrict(logits), logits.exp())
+    assert torch.allclose(tokens.restrict(logits, top_k=2), torch.tensor([[0, 2 / 3, 0, 1 / 3]]))
+    assert torch.allclose(tokens.restrict(logits, top_p=0.6), torch.tensor([[0, 2 / 3, 0, 1 / 3]]))
+    assert torch.allclose(tokens.restrict(logits, top_p=0.5), torch.tensor([[0, 1.0, 0, 0]]))
+    uniform = torch.rand(20_000, generator=torch.Generator().manual_seed(0))
+    drawn = tokens.draw(logits.exp().expand(20_000, -1), uniform)
+    assert torch.bincount(drawn, minlength=4) / 20_000 == pytest.approx(logits.exp()[0], abs=0.02)
+
+
+# Diffusion
+
+
+@pytest.mark.parametrize("guidance_scale", [1.0, 3.0])
+def test_diffusers_opens_the_folder_and_draws_the_same_picture(make, guidance_scale, tmp_path):
+    from diffusers import DiffusionPipeline, PixArtAlphaPipeline
+
+    engine = make("diffusion")
+    engine.save_model(tmp_path)
+    engine.model = engine.load_model(tmp_path).eval()  # both from half precision
+    pipeline = DiffusionPipeline.from_pretrained(tmp_path)
+    assert isinstance(pipeline, PixArtAlphaPipeline)
+    engine.text_encoder.model.load_state_dict(pipeline.text_encoder.float().state_dict())
+    pipeline.set_progress_bar_config(disable=True)
+    frame = last(engine.generate(ask(engine, seed=9, num_images=2, params={"num_inference_steps": 4, "guidance_scale": guidance_scale})))
+    latents = torch.stack([torch.randn(4, 8, 8, generator=torch.Generator().manual_seed(seed)) for seed in (9, 10)])
+    theirs = pipeline(
+        [PROMPT] * 2,
+        latents=latents,
+        num_inference_steps=4,
+        guidance_scale=guidance_scale,
+        use_resolution_binning=False,
+        clean_caption=False,
+        max_sequence_length=48,
+        output_type="np",
+    ).images
+    assert np.abs((theirs * 255).round() - frame.images).max() <= 2
+
+
+def test_noisy_latents_can_be_shown_and_decoded(make):
+    engine = make("diffusion")
+    frames = list(engine.generate(ask(engine, num_images=2)))
+    assert all(frame.extra["x_t"].shape == (2, 64, 64, 3) for frame in frames)
+    assert frames[-1].extra["latents"].shape == (2, 4, 8, 8)
+    with torch.inference_mode():
+        decoded = engine.model.decode(torch.from_numpy(frames[-1].extra["latents"]))
+    assert np.abs(latent_diffusion.to_uint8(decoded).astype(int) - frames[-1].images).max() <= 1
