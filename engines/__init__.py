@@ -43,17 +43,23 @@ _CLASSES = {  # world -> family -> module and class
         "autoregressive": "autoregressive.AutoregressiveEngine",
         "diffusion": "diffusion.DiffusionEngine",
     },
+    "faces": {
+        "vae": "vae.ConvVAEEngine",
+        "gan": "gan.StyleGANEngine",
+        "autoregressive": "tokens.TokenEngine",
+        "diffusion": "latent_diffusion.LatentDiffusionEngine",
+    },
 }
 
 
 def available() -> list[str]:
-    """Names of all engines, "<world>/<family>", world by world, whether or not their weights are in place."""
-    return [f"{world}/{family}" for world, families in _CLASSES.items() for family in families]
+    """Names of all engines of `world_names()`, "<world>/<family>", whether or not their own weights are in place."""
+    return [f"{world}/{family}" for world in world_names() for family in _CLASSES[world]]
 
 
 def world_names() -> tuple[str, ...]:
-    """Names of the worlds that engines draw."""
-    return tuple(_CLASSES)
+    """Names of the worlds of which at least one engine has been trained."""
+    return tuple(world for world, families in _CLASSES.items() if any((checkpoint.ROOT / world / family).is_dir() for family in families))
 
 
 def engine_type(name: str) -> type[Engine]:
@@ -65,7 +71,8 @@ def engine_type(name: str) -> type[Engine]:
     world, _, engine = name.partition("/")
     family = engine.partition("-")[0]
     if family not in _CLASSES.get(world, {}):
-        raise ValueError(f"engine must be one of {', '.join(available())}, got {name!r}")
+        known = ", ".join(f"{world}/{family}" for world, families in _CLASSES.items() for family in families)
+        raise ValueError(f"engine must be one of {known}, got {name!r}")
     module, _, kind = _CLASSES[world][family].partition(".")
     return getattr(import_module(f"engines.{module}"), kind)
 

@@ -71,7 +71,7 @@ def read_config(folder: Path) -> dict:
 
 
 def load_weights(module: torch.nn.Module, *paths: Path) -> None:
-    """Fill a module from safetensors files: every name and every shape must match."""
+    """Fill a module from safetensors files: every name and every shape must match; of names that share a tensor one is enough."""
     weights = {}
     for path in paths:
         if not path.is_file():
@@ -80,7 +80,16 @@ def load_weights(module: torch.nn.Module, *paths: Path) -> None:
             weights |= {key: value.float() for key, value in load_file(path).items()}
         except SafetensorError as error:
             raise ValueError(f"{path.name} is damaged ({error})") from error
+    for name, twin in _shared_names(module):
+        if name not in weights and twin in weights:
+            weights[name] = weights[twin]
     try:
         module.load_state_dict(weights, strict=True)
     except RuntimeError as error:
         raise ValueError(f"{paths[0].name} is of another model ({error})") from error
+
+
+def _shared_names(module: torch.nn.Module) -> list[tuple[str, str]]:
+    """Pairs of names in a module's state that stand for the same tensor."""
+    pointers = {name: tensor.data_ptr() for name, tensor in module.state_dict().items() if tensor.numel()}
+    return [(one, other) for one, pointer in pointers.items() for other in pointers if other != one and pointers[other] == pointer]

@@ -173,7 +173,11 @@ class T5Encoder(TextEncoder):
     def sequence(self, prompts: list[str]) -> tuple[torch.Tensor, torch.Tensor]:
         """One vector per token (N, T, D) and the attention mask (N, T), for engines that attend to the words."""
         tokens = self.tokenize(prompts)
-        return self.model(input_ids=tokens.input_ids, attention_mask=tokens.attention_mask).last_hidden_state, tokens.attention_mask
+        return self.hidden(tokens.input_ids, tokens.attention_mask), tokens.attention_mask
+
+    def hidden(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """Token ids and mask (N, T) -> one vector per token (N, T, D)."""
+        return self.model(input_ids=ids, attention_mask=mask).last_hidden_state
 
     @torch.inference_mode()
     def encode_words(self, prompts: tuple[str, ...]) -> tuple[torch.Tensor, torch.Tensor]:

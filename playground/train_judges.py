@@ -53,9 +53,9 @@ LOSSES = {"classifier": classifier_loss, "encoder": encoder_loss}
 
 
 def shift(x: torch.Tensor, rng: torch.Generator) -> torch.Tensor:
-    """Move each picture (N, C, H, W) by up to `SHIFT` pixels in both directions, background (-1) behind it."""
+    """Move each picture (N, C, H, W) by up to `SHIFT` pixels in both directions; its border is continued."""
     n, c, h, w = x.shape
-    padded = F.pad(x, (SHIFT,) * 4, value=-1.0)
+    padded = F.pad(x, (SHIFT,) * 4, mode="replicate")
     y0, x0 = torch.randint(2 * SHIFT + 1, (2, n, 1), generator=rng)
     rows = (y0 + torch.arange(h))[:, None, :, None]
     columns = (x0 + torch.arange(w))[:, None, None, :]

@@ -10,15 +10,15 @@ from tiny import make_data
 
 import engines
 from engines import CheckpointError, checkpoint, text, worlds
+from engines.networks.linear_vae import LinearVAE
+from engines.networks.linear_vae import loss as vae_loss
+from engines.networks.pixel_unet import loss as diffusion_loss
+from engines.networks.pixel_unet import make_unet
+from engines.networks.row_pixelcnn import RowPixelCNN
+from engines.networks.row_pixelcnn import loss as autoregressive_loss
 from engines.training import __main__ as training
-from engines.training import loop
+from engines.training import autoencoder, captions, loop, snapshots
 from engines.training import text as text_recipe
-from engines.training.autoregressive import RowPixelCNN
-from engines.training.autoregressive import loss as autoregressive_loss
-from engines.training.diffusion import loss as diffusion_loss
-from engines.training.diffusion import make_unet
-from engines.training.vae import LinearVAE
-from engines.training.vae import loss as vae_loss
 
 
 @pytest.fixture(scope="module")
@@ -29,8 +29,8 @@ def data(tmp_path_factory):
 @pytest.fixture(autouse=True)
 def small_runs(data, monkeypatch):
     monkeypatch.setenv("PLAYGROUND_DATA", str(data))
-    monkeypatch.setattr(loop, "SNAPSHOT_SIZE", 4)
-    monkeypatch.setattr(loop, "SNAPSHOT_MOMENTS", (0.5, 1.0))
+    monkeypatch.setattr(snapshots, "SNAPSHOT_SIZE", 4)
+    monkeypatch.setattr(snapshots, "SNAPSHOT_MOMENTS", (0.5, 1.0))
 
 
 @pytest.mark.parametrize("name", [*engines.available(), "digits/vae-map"])
@@ -135,7 +135,7 @@ def test_gan_step_moves_both_networks():
     from engines.training import gan
 
     torch.manual_seed(0)
-    trainer = gan.make_trainer(worlds.load("digits"), gan.RECIPES["default"], variant="", text_dim=8, device="cpu")
+    trainer = gan.make_trainer(worlds.load("digits"), gan.RECIPES["digits"]["default"], variant="", text_dim=8, device="cpu")
     before = {name: [p.clone() for p in network.parameters()] for name, network in trainer.networks().items()}
     trainer.set_learning_rate(0.1)
     terms = trainer.step(torch.rand(4, 1, 28, 28) * 2 - 1, torch.randn(4, 8))
@@ -191,3 +191,68 @@ def test_damaged_weights_name_the_file_and_the_command(damage, tmp_path):
         CheckpointError, match=r"digits.vae cannot be loaded: .*(safetensors|SomethingElse).*python -m engines.training digits/vae"
     ):
         engines.load("digits/vae", root=tmp_path)
+
+
+@pytest.fixture
+def faces_root(tmp_path, monkeypatch):
+    """A folder of checkpoints with an untrained text encoder of faces, few faces and short sample sheets."""
+    monkeypatch.setattr(checkpoint, "ROOT", tmp_path)
+    monkeypatch.setenv("PLAYGROUND_CACHE", str(tmp_path / "cache"))
+    for split, size in (("train", 40), ("validation", 20)):
+        monkeypatch.setitem(worlds.load("faces").SPLIT_SIZES, split, size)
+    monkeypatch.setattr(autoencoder, "UNSEEN", 20)
+    monkeypatch.setattr("engines.training.diffusion.LATENTS_MEASURED", 20)
+    monkeypatch.setattr(autoencoder, "SHEET_SIZE", 4)
+    monkeypatch.setattr(loop, "sample_sheet", lambda engine: snapshots.final_images(engine, engines.Request("bald"))[0])
+    torch.manual_seed(0)
+    folder = tmp_path / "faces" / "text"
+    folder.mkdir(parents=True)
+    text.build(worlds.load("faces"), layers=1).save(folder)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("name", "part"),
+    [
+        ("faces/vae", None),
+        ("faces/gan", None),
+        ("faces/autoregressive", "faces/autoregressive-tokenizer"),
+        ("faces/diffusion", "faces/diffusion-autoencoder"),
+    ],
+)
+def test_every_recipe_for_faces_leaves_a_folder_that_draws(name, part, faces_root):
+    for run in filter(None, (part, name)):
+        training.main([run, "--steps", "2", "--device", "cpu"])
+    engine = engines.load(name, root=faces_root)
+    assert snapshots.final_images(engine, engines.Request("a bald man", num_images=2)).shape == (2, 64, 64, 3)
+    assert f"python -m engines.training {name} --steps 2" in engine.card
+    if part:
+        card = (faces_root / training.PARTS[part] / "README.md").read_text()
+        assert "| psnr on unseen pictures |" in card
+    files = list((faces_root / name).rglob("*.safetensors"))
+    assert files
+    assert all(path.stat().st_size < 9.5e6 for path in files)
+    shutil.rmtree(faces_root / name / "state")
+    training.main([name, "--steps", "3", "--device", "cpu", "--resume"])
+    assert json.loads((faces_root / name / "training.jsonl").read_text().splitlines()[-1])["step"] == 3
+
+
+@pytest.mark.parametrize("name", ["faces/autoregressive", "faces/diffusion"])
+def test_a_missing_part_is_named_with_its_command(name, faces_root):
+    with pytest.raises(CheckpointError, match=rf"python -m engines\.training {name}-"):
+        training.main([name, "--steps", "1", "--device", "cpu"])
+
+
+def test_words_reach_the_network_as_the_encoder_reads_them(faces_root):
+    encoder = text.load("faces", root=faces_root)
+    labels = [worlds.load("faces").sample_label("train", i) for i in range(3)]
+    bank = captions.WordBank(encoder, labels, no_text=0.0)
+    words, mask = bank.draw(torch.tensor([0, 1, 2]), torch.Generator().manual_seed(0))
+    assert words.shape[:2] == mask.shape
+    said = encoder.tokenizer.batch_decode(bank.tokens[0].long(), skip_special_tokens=True)
+    hidden, _ = encoder.sequence([said[0]])
+    first = bank.tokens[0, 0]
+    assert torch.allclose(encoder.hidden(first[None].long(), (first != 0)[None].long())[:, : hidden.shape[1]], hidden, atol=1e-5)
+    bank = captions.WordBank(encoder, labels, no_text=1.0)
+    words, mask = bank.draw(torch.tensor([0, 1, 2]), torch.Generator().manual_seed(0))
+    assert mask.tolist() == [[1, 1]] * 3

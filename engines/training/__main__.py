@@ -22,6 +22,11 @@ from engines.training import cards, loop
 from engines.training import text as text_recipe
 from engines.training.machine import choose_device
 
+PARTS = {  # networks that are trained alone and are parts of an engine -> their folder
+    "faces/autoregressive-tokenizer": "faces/autoregressive/tokenizer",
+    "faces/diffusion-autoencoder": "faces/diffusion/vae",
+}
+
 
 def main(arguments: list[str] | None = None) -> None:
     args = parse(arguments)
@@ -31,31 +36,38 @@ def main(arguments: list[str] | None = None) -> None:
     command = shlex.join(["python", "-m", "engines.training", *(sys.argv[1:] if arguments is None else arguments)])
     world_name, _, engine_name = args.name.partition("/")
     world = worlds.load(world_name)
-    out = args.out or checkpoint.ROOT / args.name
     if engine_name == "text":
-        text_recipe.train(world, steps=args.steps or text_recipe.STEPS, out=out, device=device, command=command, seed=args.seed)
+        out = args.out or checkpoint.ROOT / args.name
+        text_recipe.train(world, steps=args.steps or text_recipe.STEPS[world_name], out=out, device=device, command=command, seed=args.seed)
         return
 
-    kind = engines.engine_type(args.name)
+    engine_type = engines.engine_type(args.name)
     family, _, variant = engine_name.partition("-")
     module = import_module(f"engines.training.{family}")
-    recipe = module.RECIPES[args.scale]
+    part = PARTS.get(args.name)
+    kind, out = (None, checkpoint.ROOT / part) if part else (engine_type, checkpoint.ROOT / args.name)
+    out = args.out or out
+    recipe = module.RECIPES[f"{world_name}-{variant}" if part else world_name][args.scale]
     recipe = dataclasses.replace(recipe, learning_rate=recipe.learning_rate * args.learning_rate_scale)
-    encoder = text.load(world_name, device=device)
+    encoder = text.load(world_name, device=device, root=checkpoint.ROOT)
     torch.manual_seed(args.seed)
     trainer = module.make_trainer(world, recipe, variant=variant, text_dim=encoder.dim, device=device)
     images, labels = world.load_images(split="train")
     minutes = None if args.steps else args.minutes or recipe.minutes
     clock = loop.fit(trainer, kind, encoder, images, labels, out=out, minutes=minutes, steps=args.steps, resume=args.resume, seed=args.seed)
     command = cards.commands(out, command, resumed=args.resume)
-    cards.write_engine_card(out, args.name, kind, trainer, clock, command=command, commit=commit, scale=args.scale, num_images=len(images))
+    details = {"command": command, "commit": commit, "scale": args.scale, "num_images": len(images)}
+    if part:
+        cards.write_part_card(out, args.name, trainer, clock, **details)
+    else:
+        cards.write_engine_card(out, args.name, kind, trainer, clock, **details)
 
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m engines.training", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("name", help=f"{', '.join(engines.available())}, digits/vae-map, or <world>/text")
+    parser.add_argument("name", help=f"{', '.join(engines.available())}, digits/vae-map, {', '.join(PARTS)}, or <world>/text")
     parser.add_argument("--minutes", type=float, help="budget in minutes of training (default: the recipe's)")
     parser.add_argument("--steps", type=int, help="budget in optimizer steps, instead of minutes")
     parser.add_argument("--resume", action="store_true", help="continue the run in the output folder")

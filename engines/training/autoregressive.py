@@ -1,18 +1,85 @@
-"""Recipe of the autoregressive engine: the likelihood of every pixel, teacher-forced."""
+"""Recipes of the autoregressive engines: the likelihood of every pixel or token, teacher-forced; and the tokenizer of faces."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
-from engines.networks.row_pixelcnn import RowPixelCNN, loss
+import numpy as np
+import torch
+
+from engines import checkpoint, text
+from engines.base import Engine
+from engines.images import to_float
+from engines.networks import fsq, row_pixelcnn, token_transformer
+from engines.tokens import TokenPainter
+from engines.training.autoencoder import AutoencoderTrainer
+from engines.training.captions import WordBank
 from engines.training.loop import Recipe, Trainer
 
+TOKENIZER = "tokenizer"  # variant, and folder beside the Transformer
 RECIPES = {
-    "default": Recipe(minutes=36, batch_size=32, learning_rate=1.5e-3, weight_decay=0.05, betas=(0.9, 0.98)),
-    "large": Recipe(minutes=10, batch_size=256, learning_rate=2e-3, weight_decay=0.05, betas=(0.9, 0.98)),
+    "digits": {
+        "default": Recipe(minutes=36, batch_size=32, learning_rate=1.5e-3, weight_decay=0.05, betas=(0.9, 0.98)),
+        "large": Recipe(minutes=10, batch_size=256, learning_rate=2e-3, weight_decay=0.05, betas=(0.9, 0.98)),
+    },
+    "faces": {
+        "default": Recipe(minutes=75, batch_size=48, learning_rate=1e-3, weight_decay=0.05, betas=(0.9, 0.98)),
+        "large": Recipe(minutes=10, batch_size=512, learning_rate=2e-3, weight_decay=0.05, betas=(0.9, 0.98)),
+    },
+    "faces-tokenizer": {
+        "default": Recipe(minutes=60, batch_size=32, learning_rate=1e-3),
+        "large": Recipe(minutes=8, batch_size=256, learning_rate=2e-3),
+    },
 }
 
 
+class TokenTrainer(Trainer):
+    """Teaches a Transformer the tokens that a trained tokenizer makes of the pictures."""
+
+    bank_type = WordBank
+
+    def __init__(self, recipe: Recipe, tokenizer: fsq.FSQAutoencoder, *, text_dim: int, device: str):
+        self.tokenizer = tokenizer.to(device).eval().requires_grad_(False)
+        h, w = tokenizer.grid
+        model = token_transformer.TokenTransformer(tokenizer.codebook_size, h * w, text_dim=text_dim)
+        super().__init__(recipe, model, token_transformer.loss, device=device)
+
+    @torch.no_grad()
+    def prepare(self, images: np.ndarray) -> torch.Tensor:
+        parts = (images[i : i + 256] for i in range(0, len(images), 256))
+        codes = (self.tokenizer.encode(to_float(part).to(self.device)) for part in parts)
+        return torch.cat([self.tokenizer.to_tokens(code).flatten(1).cpu() for code in codes])  # (N, T)
+
+    def inputs(self, batch: torch.Tensor) -> torch.Tensor:
+        return batch
+
+    def engine(self, kind: type[Engine] | None, encoder: text.TextEncoder) -> Engine:
+        return kind(TokenPainter(self.average, self.tokenizer), encoder)
+
+    def load_shipped(self, kind: type[Engine] | None, folder: Path) -> None:
+        shipped = checkpoint.load(token_transformer.TokenTransformer, folder).state_dict()
+        for network in (self.model, self.average):
+            network.load_state_dict(shipped)
+
+
+class TokenizerTrainer(AutoencoderTrainer):
+    """Trains the discrete autoencoder."""
+
+    def measure(self) -> dict[str, float]:
+        """Beside `psnr` the share of the codebook's tokens that unseen pictures use."""
+        with torch.no_grad():
+            parts = [self.average.to_tokens(self.average.encode(part)) for part in self.unseen().split(100)]
+        return {**super().measure(), "codebook use": len(torch.cat(parts).unique()) / self.average.codebook_size}
+
+
 def make_trainer(world: Any, recipe: Recipe, *, variant: str, text_dim: int, device: str) -> Trainer:
-    """A trainer for the pixel-by-pixel network of a world."""
-    return Trainer(recipe, RowPixelCNN(world.image_shape, text_dim=text_dim), loss, device=device)
+    """A trainer for the autoregressive engine of a world, or for the tokenizer of faces (`variant` "tokenizer")."""
+    if world.name == "digits":
+        return Trainer(recipe, row_pixelcnn.RowPixelCNN(world.image_shape, text_dim=text_dim), row_pixelcnn.loss, device=device)
+    if variant == TOKENIZER:
+        return TokenizerTrainer(recipe, fsq.FSQAutoencoder(world.image_shape), fsq.loss, world, device=device)
+    folder = checkpoint.ROOT / world.name / "autoregressive" / TOKENIZER
+    with checkpoint.explain(folder, f"{world.name}/autoregressive-{TOKENIZER}"):
+        tokenizer = checkpoint.load(fsq.FSQAutoencoder, folder)
+    return TokenTrainer(recipe, tokenizer, text_dim=text_dim, device=device)

@@ -20,20 +20,54 @@ def write_engine_card(
 ) -> None:
     """README.md of an engine: what it is, how it was made (`command`, in Markdown, at `commit`), what it must not be used for."""
     world = worlds.load(name.partition("/")[0])
-    module_doc = sys.modules[kind.__module__].__doc__.strip()
-    recipe = dataclasses.asdict(trainer.recipe)
-    parameters = sum(p.numel() for p in trainer.average.parameters())
-    images_seen = clock.step * trainer.recipe.batch_size
-    precision = "bfloat16 autocast" if trainer.recipe.bf16 and bf16_is_fast(trainer.device) else "single precision"
     card = f"""---
 license: apache-2.0
 tags: [{kind.family}, {world.name}]
 ---
 # {name}
 
-{module_doc}
+{sys.modules[kind.__module__].__doc__.strip()}
 
-| | |
+{_how_made(world, trainer, clock, command=command, commit=commit, scale=scale, num_images=num_images)}
+
+![samples](samples.png)
+
+{FIGURES_START}
+{FIGURES_END}
+
+{world.caveat}
+"""
+    (out / "README.md").write_text(card)
+
+
+def write_part_card(out: Path, name: str, trainer, clock, *, command: str, commit: str, scale: str, num_images: int) -> None:
+    """README.md of an autoencoder that is a part of an engine, with its figures on unseen pictures."""
+    world = worlds.load(name.partition("/")[0])
+    figures = "\n".join(f"| {key} on unseen pictures | {value:.4g} |" for key, value in trainer.measure().items())
+    card = f"""---
+license: apache-2.0
+---
+# {name}
+
+A part of `{name.partition("-")[0]}`: {type(trainer.average).__name__}, trained on pictures alone.
+
+{_how_made(world, trainer, clock, command=command, commit=commit, scale=scale, num_images=num_images)}
+{figures}
+
+![pictures, and what comes out](samples.png)
+
+{world.caveat}
+"""
+    (out / "README.md").write_text(card)
+
+
+def _how_made(world, trainer, clock, *, command: str, commit: str, scale: str, num_images: int) -> str:
+    """Table of a training run, in Markdown."""
+    recipe = dataclasses.asdict(trainer.recipe)
+    parameters = sum(p.numel() for p in trainer.average.parameters())
+    images_seen = clock.step * trainer.recipe.batch_size
+    precision = "bfloat16 autocast" if trainer.recipe.bf16 and bf16_is_fast(trainer.device) else "single precision"
+    return f"""| | |
 |---|---|
 | network | {type(trainer.average).__name__}, {parameters:,} parameters, half precision on disk |
 | data | {world.data}, {num_images:,} training images |
@@ -41,17 +75,7 @@ tags: [{kind.family}, {world.name}]
 | commit | {commit} |
 | recipe ({scale}) | {", ".join(f"{key} {value}" for key, value in recipe.items())} |
 | trained | {clock.step:,} steps, {images_seen:,} images, {clock.seconds / 3600:.2f} hours on {device_name(trainer.device)}, {precision} |
-| compute | {clock.flops:.3g} FLOPs (counted for one step, times steps) |
-
-![samples](samples.png)
-
-{FIGURES_START}
-{FIGURES_END}
-
-Known failures: rare stroke combinations are drawn less surely than common ones, and now and then a picture is no
-readable {world.subject}. Not for recognising, forging or judging anybody's handwriting; a teaching example.
-"""
-    (out / "README.md").write_text(card)
+| compute | {clock.flops:.3g} FLOPs (counted for one step, times steps) |"""
 
 
 def write_text_card(out: Path, encoder, *, command: str, accuracy: dict[str, float], steps: int, seconds: float) -> None:
@@ -63,7 +87,8 @@ license: apache-2.0
 ---
 # {encoder.world.name}/text
 
-CLIP text model ({parameters:,} parameters, {len(encoder.tokenizer)} words) with one head per attribute; engines use its embedding.
+{type(encoder.model).__name__} ({parameters:,} parameters, {len(encoder.tokenizer)} words) with heads that name attributes;
+engines use its embedding.
 
 Made by `{command}` at commit {commit()}: {steps:,} steps, {seconds / 60:.1f} minutes on {device_name(encoder.device)}, captions
 made by the world's own grammar. Attributes read right in 2,000 fresh captions, named or not:

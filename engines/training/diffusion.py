@@ -1,18 +1,94 @@
-"""Recipe of the diffusion engine: predict v at random noise levels."""
+"""Recipes of the diffusion engines: predict v at random noise levels; and the autoencoder whose latents are denoised for faces."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
-from engines.networks.pixel_unet import loss, make_unet
+import numpy as np
+import torch
+from diffusers import AutoencoderKL
+
+from engines import checkpoint, text
+from engines.base import Engine
+from engines.images import to_float
+from engines.latent_diffusion import LatentDenoiser
+from engines.networks import latent_diffusion, pixel_unet
+from engines.training.autoencoder import AutoencoderTrainer
+from engines.training.captions import WordBank
 from engines.training.loop import Recipe, Trainer
 
+AUTOENCODER = "autoencoder"  # variant; its folder is called "vae", as diffusers does
+LATENTS_MEASURED = 200  # pictures whose latents tell their scale
 RECIPES = {
-    "default": Recipe(minutes=40, batch_size=64, learning_rate=1e-3),
-    "large": Recipe(minutes=10, batch_size=512, learning_rate=2e-3),
+    "digits": {
+        "default": Recipe(minutes=40, batch_size=64, learning_rate=1e-3),
+        "large": Recipe(minutes=10, batch_size=512, learning_rate=2e-3),
+    },
+    "faces": {
+        "default": Recipe(minutes=90, batch_size=64, learning_rate=8e-4, weight_decay=0.01),
+        "large": Recipe(minutes=10, batch_size=512, learning_rate=1e-3, weight_decay=0.01),
+    },
+    "faces-autoencoder": {
+        "default": Recipe(minutes=80, batch_size=24, learning_rate=8e-4),
+        "large": Recipe(minutes=10, batch_size=192, learning_rate=1e-3),
+    },
 }
 
 
+class LatentTrainer(Trainer):
+    """Teaches a Transformer to denoise the latents that a trained autoencoder makes of the pictures."""
+
+    bank_type = WordBank
+
+    def __init__(self, recipe: Recipe, vae: AutoencoderKL, *, size: int, text_dim: int, device: str):
+        """size: side of the pictures."""
+        self.vae = vae.to(device).eval().requires_grad_(False)
+        side = size >> (len(vae.config.block_out_channels) - 1)
+        model = latent_diffusion.make_transformer((side, side, vae.config.latent_channels), text_dim=text_dim)
+        super().__init__(recipe, model, latent_diffusion.loss, device=device)
+
+    @torch.no_grad()
+    def prepare(self, images: np.ndarray) -> torch.Tensor:
+        parts = (to_float(images[i : i + 128]).to(self.device) for i in range(0, len(images), 128))
+        latents = [self.vae.encode(part).latent_dist.mean.half().cpu() for part in parts]
+        return torch.cat(latents) * self.vae.config.scaling_factor  # (N, C, h, w)
+
+    def inputs(self, batch: torch.Tensor) -> torch.Tensor:
+        return batch.float()
+
+    def engine(self, kind: type[Engine] | None, encoder: text.TextEncoder) -> Engine:
+        return kind(LatentDenoiser(self.average, self.vae), encoder)
+
+    def load_shipped(self, kind: type[Engine] | None, folder: Path) -> None:
+        shipped = kind.load_model(folder).transformer.state_dict()
+        for network in (self.model, self.average):
+            network.load_state_dict(shipped)
+
+
+class LatentAutoencoderTrainer(AutoencoderTrainer):
+    """Trains the continuous autoencoder; the scale of its latents is measured and shipped with it."""
+
+    def restore(self, x: torch.Tensor) -> torch.Tensor:
+        with torch.no_grad():
+            return self.average.decode(self.average.encode(x).latent_dist.mean).sample
+
+    def save_model(self, engine: Engine | None, folder: Path) -> None:
+        images, _ = self.world.load_images(split="validation", num_images=LATENTS_MEASURED)
+        with torch.no_grad():
+            latents = self.average.encode(to_float(images).to(self.device)).latent_dist.mean
+        self.average.register_to_config(scaling_factor=1 / latents.std().item())
+        super().save_model(engine, folder)
+
+
 def make_trainer(world: Any, recipe: Recipe, *, variant: str, text_dim: int, device: str) -> Trainer:
-    """A trainer for the denoising U-Net of a world."""
-    return Trainer(recipe, make_unet(world.image_shape, text_dim=text_dim), loss, device=device)
+    """A trainer for the diffusion engine of a world, or for the autoencoder of faces (`variant` "autoencoder")."""
+    if world.name == "digits":
+        return Trainer(recipe, pixel_unet.make_unet(world.image_shape, text_dim=text_dim), pixel_unet.loss, device=device)
+    if variant == AUTOENCODER:
+        vae = latent_diffusion.make_autoencoder(world.image_shape)
+        return LatentAutoencoderTrainer(recipe, vae, latent_diffusion.autoencoder_loss, world, device=device)
+    folder = checkpoint.ROOT / world.name / "diffusion" / "vae"
+    with checkpoint.explain(folder, f"{world.name}/diffusion-{AUTOENCODER}"):
+        vae = checkpoint.load(AutoencoderKL, folder)
+    return LatentTrainer(recipe, vae, size=world.image_shape[0], text_dim=text_dim, device=device)

@@ -1,32 +1,44 @@
-"""Recipe of the GAN: generator and discriminator in turn, gradient penalties every few steps."""
+"""Recipes of the GANs: generator and discriminator in turn, gradient penalties every few steps."""
 
 from __future__ import annotations
 
 from contextlib import nullcontext
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
+from engines import checkpoint
+from engines.base import Engine
+from engines.gan import DISCRIMINATOR
 from engines.networks.adversarial import discriminator_loss, generator_loss
 from engines.networks.conv_gan import ConvDiscriminator, ConvGenerator
+from engines.networks.style_gan import StyleDiscriminator, StyleGenerator
 from engines.training.loop import Recipe, Trainer
 
 RECIPES = {
-    "default": Recipe(minutes=24, batch_size=64, learning_rate=3e-4, betas=(0.0, 0.99), max_grad_norm=1e3),
-    "large": Recipe(minutes=10, batch_size=256, learning_rate=5e-4, betas=(0.0, 0.99), max_grad_norm=1e3),
+    "digits": {
+        "default": Recipe(minutes=24, batch_size=64, learning_rate=3e-4, betas=(0.0, 0.99), max_grad_norm=1e3),
+        "large": Recipe(minutes=10, batch_size=256, learning_rate=5e-4, betas=(0.0, 0.99), max_grad_norm=1e3),
+    },
+    "faces": {
+        "default": Recipe(minutes=90, batch_size=32, learning_rate=3e-4, betas=(0.0, 0.99), max_grad_norm=1e3),
+        "large": Recipe(minutes=10, batch_size=256, learning_rate=5e-4, betas=(0.0, 0.99), max_grad_norm=1e3),
+    },
 }
-R1_GAMMA = 0.2
+R1_GAMMA = {"digits": 0.2, "faces": 1.0}
 PENALTY_EVERY = 4  # steps; the penalty is multiplied by as much (lazy regularisation, Karras et al. 2020, arXiv:1912.04958)
 
 
 class GANTrainer(Trainer):
     """Alternates one discriminator step and one generator step on the same real pictures and texts."""
 
-    def __init__(self, recipe: Recipe, generator: ConvGenerator, discriminator: ConvDiscriminator, *, device: str):
+    def __init__(self, recipe: Recipe, generator: nn.Module, discriminator: nn.Module, *, gamma: float, device: str):
         super().__init__(recipe, generator, loss=None, device=device)
         self.discriminator = discriminator.to(self.device, memory_format=torch.channels_last)
         self.optimizers.append(self.optimizer(self.discriminator))
+        self.gamma = gamma
         self.count = 0
 
     def step(self, x: torch.Tensor, text: torch.Tensor) -> dict[str, torch.Tensor]:
@@ -37,7 +49,7 @@ class GANTrainer(Trainer):
             fake = self.model(z, text)
         # The penalty's second derivative is taken in single precision.
         with nullcontext() if penalised else self.autocast():
-            gamma = R1_GAMMA * PENALTY_EVERY if penalised else 0.0
+            gamma = self.gamma * PENALTY_EVERY if penalised else 0.0
             d_terms = discriminator_loss(self.discriminator, x, fake.detach().float(), text, gamma=gamma)
         self.descend(self.optimizers[1], self.discriminator, d_terms["d_loss"])
         self.discriminator.requires_grad_(False)
@@ -47,14 +59,28 @@ class GANTrainer(Trainer):
         self.discriminator.requires_grad_(True)
         return {key: value.detach() for key, value in {**d_terms, **g_terms}.items()}
 
-    def load_shipped(self, shipped: nn.Module) -> None:
-        raise ValueError("a GAN cannot be resumed from its generator alone: its discriminator is in state/, which this folder lacks")
-
     def networks(self) -> dict[str, nn.Module]:
         return {**super().networks(), "discriminator": self.discriminator}
 
+    def load_shipped(self, kind: type[Engine] | None, folder: Path) -> None:
+        raise ValueError("a GAN cannot be resumed from its generator alone: its discriminator is in state/, which this folder lacks")
+
+
+class StyleGANTrainer(GANTrainer):
+    """Ships its discriminator too, which scores pictures and lets a run be resumed."""
+
+    def save_model(self, engine: Engine | None, folder: Path) -> None:
+        super().save_model(engine, folder)
+        checkpoint.save(self.discriminator, folder / DISCRIMINATOR)
+
+    def load_shipped(self, kind: type[Engine] | None, folder: Path) -> None:
+        Trainer.load_shipped(self, kind, folder)
+        self.discriminator.load_state_dict(checkpoint.load(StyleDiscriminator, folder / DISCRIMINATOR).state_dict())
+
 
 def make_trainer(world: Any, recipe: Recipe, *, variant: str, text_dim: int, device: str) -> Trainer:
-    """A trainer for the convolutional GAN of a world."""
-    generator = ConvGenerator(world.image_shape, text_dim=text_dim)
-    return GANTrainer(recipe, generator, ConvDiscriminator(world.image_shape, text_dim=text_dim), device=device)
+    """A trainer for the GAN of a world."""
+    kinds = {"digits": (GANTrainer, ConvGenerator, ConvDiscriminator), "faces": (StyleGANTrainer, StyleGenerator, StyleDiscriminator)}
+    trainer, generator, discriminator = kinds[world.name]
+    networks = (network(world.image_shape, text_dim=text_dim) for network in (generator, discriminator))
+    return trainer(recipe, *networks, gamma=R1_GAMMA[world.name], device=device)

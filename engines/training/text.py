@@ -19,12 +19,12 @@ from engines.training import cards
 
 logger = logging.getLogger(__name__)
 
-STEPS = 1500
+STEPS = {"digits": 1500, "faces": 4000}
 BATCH_SIZE = 128
 LEARNING_RATE = 1e-3
 
 
-def train(world, *, steps: int = STEPS, out: Path, device: str, command: str, seed: int = 0) -> text.TextEncoder:
+def train(world, *, steps: int, out: Path, device: str, command: str, seed: int = 0) -> text.TextEncoder:
     """Train an encoder for `world` and write it to `out` with its model card."""
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)

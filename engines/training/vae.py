@@ -1,4 +1,4 @@
-"""Recipe of the VAE: the evidence lower bound, plain Adam, minutes."""
+"""Recipes of the VAEs: the evidence lower bound, plain Adam."""
 
 from __future__ import annotations
 
@@ -6,19 +6,27 @@ import dataclasses
 from functools import partial
 from typing import Any
 
-from engines.networks.linear_vae import LinearVAE, loss
+from engines.networks import conv_vae, linear_vae
 from engines.training.loop import Recipe, Trainer
 
 RECIPES = {
-    "default": Recipe(minutes=8, batch_size=256, learning_rate=1e-3),
-    "large": Recipe(minutes=4, batch_size=1024, learning_rate=2e-3),
+    "digits": {
+        "default": Recipe(minutes=8, batch_size=256, learning_rate=1e-3),
+        "large": Recipe(minutes=4, batch_size=1024, learning_rate=2e-3),
+    },
+    "faces": {
+        "default": Recipe(minutes=30, batch_size=64, learning_rate=1e-3),
+        "large": Recipe(minutes=8, batch_size=512, learning_rate=2e-3),
+    },
 }
 SIBLINGS = {"map": {"latent_dim": 2}}  # two latent dimensions, so that the whole latent space is a map
 
 
 def make_trainer(world: Any, recipe: Recipe, *, variant: str, text_dim: int, device: str) -> Trainer:
-    """A trainer for the VAE of a world, or for its two-latent sibling (`variant` "map")."""
-    model = LinearVAE(world.image_shape, text_dim=text_dim, **SIBLINGS.get(variant, {}))
+    """A trainer for the VAE of a world, or for the two-latent sibling of digits (`variant` "map")."""
+    if world.name == "faces":
+        return Trainer(recipe, conv_vae.ConvVAE(world.image_shape, text_dim=text_dim), conv_vae.loss, device=device)
+    model = linear_vae.LinearVAE(world.image_shape, text_dim=text_dim, **SIBLINGS.get(variant, {}))
     if variant == "map":  # the place on the map alone decides what is drawn
         recipe = dataclasses.replace(recipe, no_text=1.0)
-    return Trainer(recipe, model, partial(loss, beta=1.0), device=device)
+    return Trainer(recipe, model, partial(linear_vae.loss, beta=1.0), device=device)

@@ -29,6 +29,8 @@ subject = "digit"  # the attribute that a prompt is about
 examples = ("a bold seven leaning right", "thin 7", "a wide zero", "narrow 4, slanted left", "three")
 data = "MNIST (LeCun, Bottou, Bengio, Haffner 1998), CC BY-SA 3.0"
 hub_id = "ylecun/mnist"
+caveat = """Known failures: rare stroke combinations are drawn less surely than common ones, and now and then a picture is no
+readable digit. Not for recognising, forging or judging anybody's handwriting; a teaching example."""
 text_model = "clip"  # kind of text encoder, see `engines.text`
 contradictions = False  # whether prompts may ask for two values of an attribute
 splits = ("train", "validation", "test")

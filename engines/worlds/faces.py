@@ -44,6 +44,8 @@ examples = (
     "an angry face with dreadlocks",
 )
 data = "avatars drawn with python_avatars (MIT licence); no person is depicted"
+caveat = """Known failures: small parts such as eyebrows and mouths are drawn less surely than hair and clothes. The avatars are
+cartoons with a small fixed set of traits; they say nothing about real people. Not for judging, identifying or imitating anybody."""
 text_model = "t5"  # kind of text encoder, see `engines.text`
 contradictions = True  # whether prompts may ask for two values of an attribute
 splits = ("train", "validation", "test", "held_out")

@@ -15,6 +15,7 @@ import torch
 from engines import Engine, Params, Request, checkpoint
 from engines.training import cards
 from engines.training.machine import device_name
+from engines.worlds.captions import Caption
 from playground import figures, metrics
 from playground.figures import Figure
 from playground.judges import Judge
@@ -51,23 +52,26 @@ class Bench:
             raise ValueError(f"num_images must be {available}, or from {MIN_IMAGES} to {available // 2}, got {self.num_images}")
 
     @cached_property
-    def prompts(self) -> tuple[str, ...]:
+    def captions(self) -> tuple[Caption, ...]:
         """One caption per reference image."""
         rng = np.random.default_rng(self.seed)
         labels = self.judge.reference.labels
         return tuple(
-            self.world.caption({key: values[labels[key][i]] for key, values in self.world.attributes.items()}, rng)
+            self.world.compose({key: values[labels[key][i]] for key, values in self.world.attributes.items()}, rng)
             for i in range(self.num_images)
         )
 
     @cached_property
+    def prompts(self) -> tuple[str, ...]:
+        """The captions' texts."""
+        return tuple(caption.text for caption in self.captions)
+
+    @cached_property
     def asked(self) -> np.ndarray:
-        """What the captions ask for, as the engines' text encoder reads them: value indices (N, A), -1 where open."""
-        encoder = next(iter(self.engines.values())).text_encoder
-        readings = {prompt: encoder.read(prompt).attributes for prompt in dict.fromkeys(self.prompts)}
+        """What the captions ask for: value indices (N, A), -1 where open."""
         attributes = self.world.attributes.items()
         return np.array(
-            [[values.index(readings[p][key]) if key in readings[p] else -1 for key, values in attributes] for p in self.prompts]
+            [[values.index(caption.named[key]) if key in caption.named else -1 for key, values in attributes] for caption in self.captions]
         )
 
     def reference(self, space: str) -> np.ndarray:

@@ -1,0 +1,30 @@
+"""How far a training run is."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass
+class Clock:
+    """How far a run is: steps, seconds and FLOPs, over all its sessions."""
+
+    minutes: float | None
+    steps: int | None
+    step: int = 0
+    seconds: float = 0.0
+    flops: float = 0.0
+    flops_per_step: float = 0.0
+
+    @property
+    def progress(self) -> float:
+        """Share of the budget used, 0 ... 1."""
+        return min(1.0, self.step / self.steps if self.steps else self.seconds / 60 / self.minutes)
+
+    def set_from_log(self, path: Path) -> None:
+        """Go to where the run stood when it wrote its last line."""
+        last = json.loads(path.read_text().splitlines()[-1])
+        self.step, self.seconds, self.flops = last["step"], last["seconds"], last["flops"]
+        self.flops_per_step = self.flops / self.step

@@ -1,0 +1,61 @@
+"""Pictures drawn in the course of a training run: sets for curves over training time, and a sheet to look at."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from engines import text
+from engines.base import Engine, Request
+from engines.images import grid
+from engines.training.clock import Clock
+
+SNAPSHOT_MOMENTS = (0.05, 0.1, 0.2, 0.4, 0.7, 1.0)  # of the budget, when sample sets are drawn and saved
+SNAPSHOT_SIZE = 400  # images in each
+
+
+class Snapshots:
+    """Sets of pictures drawn from the average weights at a few moments of a run, for curves over training time."""
+
+    def __init__(self, path: Path, encoder: text.TextEncoder, labels: list[dict[str, str]]):
+        self.path = path
+        rng = np.random.default_rng(1)
+        chosen = rng.integers(len(labels), size=SNAPSHOT_SIZE)
+        self.captions = tuple(encoder.world.caption(labels[i], rng) for i in chosen)
+        self.passed = 0  # moments behind us
+        self.taken: dict[str, list] = {"images": [], "flops": [], "seconds": [], "steps": []}
+
+    def due(self, progress: float) -> bool:
+        """Whether a snapshot's moment has come since the last one."""
+        passed = sum(progress >= moment for moment in SNAPSHOT_MOMENTS)
+        due, self.passed = passed > self.passed, passed
+        return due
+
+    def load(self, progress: float) -> None:
+        """Continue after those of an earlier session, which came as far as `progress`."""
+        self.passed = sum(progress >= moment for moment in SNAPSHOT_MOMENTS)
+        if self.path.is_file():
+            with np.load(self.path) as saved:
+                self.taken = {key: list(saved[key]) for key in self.taken}
+
+    def take(self, engine: Engine, clock: Clock) -> None:
+        """Draw one set and write all of them."""
+        half = SNAPSHOT_SIZE // 2
+        parts = [final_images(engine, Request(self.captions[i : i + half], seed=i, num_images=half)) for i in (0, half)]
+        for key, value in (("images", np.concatenate(parts)), ("flops", clock.flops), ("seconds", clock.seconds), ("steps", clock.step)):
+            self.taken[key].append(value)
+        np.savez_compressed(self.path, captions=np.array(self.captions), **{key: np.array(value) for key, value in self.taken.items()})
+
+
+def sample_sheet(engine: Engine, *, rows: int = 4) -> np.ndarray:
+    """A fixed-seed sheet: each value of the world's subject in a column, the last row without a prompt."""
+    values = engine.world.attributes[engine.world.subject]
+    prompts = values * rows + ("",) * len(values)
+    return grid(final_images(engine, Request(prompts, seed=0, num_images=len(prompts))), columns=len(values))
+
+
+def final_images(engine: Engine, request: Request) -> np.ndarray:
+    """The picture(s) of a request, uint8 (N, H, W, C)."""
+    *_, last = engine.generate(request)
+    return last.images
