@@ -10,6 +10,7 @@ from playground.judges import SPACES
 from playground.measure.bench import Bench
 
 ROW = "quality"
+MOST_ASKED = 5  # attributes of a prompt whose adherence counts
 
 
 def measure(bench: Bench) -> None:
@@ -109,11 +110,12 @@ def attribute_figures(bench: Bench, found: dict[str, np.ndarray]) -> dict[str, F
 
 
 def adherence_figure(bench: Bench, asked: np.ndarray, found: np.ndarray, *, what: str) -> Figure:
-    """Share found of what the captions ask; images that ask for nothing are left out of n."""
-    named = (asked >= 0).any(1)
+    """Share found of what the captions ask; those that ask for nothing, or for more than `MOST_ASKED` attributes, are left out of n."""
+    count = (asked >= 0).sum(1)
+    named = (count > 0) & (count <= MOST_ASKED)
     asked, found = asked[named], found[named]
     interval = metrics.bootstrap_interval(lambda chosen: metrics.adherence(asked[chosen], found[chosen]), len(asked), rng=bench.rng())
-    method = f"share of the {what} named in captions that the judge reads in the picture"
+    method = f"share of the {what} named in captions (of up to {MOST_ASKED} attributes) that the judge reads in the picture"
     return bench.figure(metrics.adherence(asked, found), "", n=len(asked), method=method, interval=interval, judged=True)
 
 

@@ -37,7 +37,7 @@ def measure_engine(bench: Bench, name: str) -> dict[str, Figure]:
     params = speed.chosen_params(engine, bench.read(speed.ROW).get(name, {}))
     count = 2 * speed.multiply_adds(engine, Request(bench.prompts[0], seed=bench.seed, params=params))
     parameters = sum(p.numel() for p in engine.model.parameters())
-    size = sum(path.stat().st_size for path in folder.glob("*.safetensors"))
+    size = sum(path.stat().st_size for path in folder.rglob("*.safetensors"))
     named = {
         "image_flops": bench.figure(count, "FLOPs", n=1, method="two per multiply-add of one image at the speed row's settings"),
         "parameters": bench.figure(parameters, "", n=1, method="of the network that draws, text encoder left out"),
@@ -58,17 +58,19 @@ def training_figures(bench: Bench, folder: Path, image_flops: float) -> dict[str
     Empty where the folder holds no log; without `cost` where it holds no pictures drawn during training.
     """
     named: dict[str, Figure] = {}
-    if (folder / "training.jsonl").is_file():
-        last = json.loads((folder / "training.jsonl").read_text().splitlines()[-1])
-        method = "from the training log; the model card names the device"
-        named["training_hours"] = bench.figure(last["seconds"] / 3600, "h", n=1, method=method)
-        named["training_flops"] = bench.figure(
-            last["flops"], "FLOPs", n=1, method="counted for one step, times steps, from the training log"
-        )
+    logs = sorted(folder.rglob("training.jsonl"))  # the engine's own and those of its parts, such as an autoencoder
+    ends = {log.parent: json.loads(log.read_text().splitlines()[-1]) for log in logs}
+    if ends:
+        hours, spent = (sum(end[key] for end in ends.values()) for key in ("seconds", "flops"))
+        method = "from the training logs of the engine and its parts; the model cards name the device"
+        named["training_hours"] = bench.figure(hours / 3600, "h", n=1, method=method)
+        method = "counted for one step, times steps, from the training logs of the engine and its parts"
+        named["training_flops"] = bench.figure(spent, "FLOPs", n=1, method=method)
     if (folder / "progress.npz").is_file():
         with np.load(folder / "progress.npz") as progress:
             images, flops = progress["images"], progress["flops"]
-        value, interval = flops_to_best(bench, images, flops)
+        parts = sum(end["flops"] for place, end in ends.items() if place != folder)
+        value, interval = flops_to_best(bench, images, flops + parts)
         method = f"training FLOPs at the first of {len(flops)} sets of n pictures whose FD is within 10 % of the engine's best"
         n = images.shape[1]
         named["flops_to_best"] = bench.figure(value, "FLOPs", n=n, method=method, interval=interval, judged=True)
