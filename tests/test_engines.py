@@ -265,12 +265,30 @@ def test_vae_loss_matches_closed_form():
     assert terms["kl"].item() == pytest.approx(1.5, rel=1e-5)
 
 
-def test_gradient_penalty_of_a_linear_score():
-    class Linear(torch.nn.Module):
-        def forward(self, x, text):
-            return 2.0 * x.flatten(1).sum(1)
+class LinearScore(torch.nn.Module):
+    """Twice the sum of a picture's pixels, plus the first number of its text."""
 
+    def embed(self, x):
+        return 2.0 * x.flatten(1).sum(1)
+
+    def compare(self, features, text):
+        return features + text[:, 0]
+
+    def forward(self, x, text):
+        return self.compare(self.embed(x), text)
+
+
+def test_gradient_penalty_of_a_linear_score():
     x = torch.zeros(4, 1, 3, 3)
-    terms = adversarial.discriminator_loss(Linear(), x, x.clone(), None, gamma=1.0)
+    terms = adversarial.discriminator_loss(LinearScore(), x, x.clone(), torch.zeros(4, 1), gamma=1.0)
     assert terms["r1"].item() == pytest.approx(4.0 * 9)
-    assert terms["d_loss"].item() == pytest.approx(np.log(2) + 36, rel=1e-5)
+    assert terms["d_loss"].item() == pytest.approx(2 * np.log(2) + 36, rel=1e-5)
+
+
+def test_the_discriminator_is_asked_for_the_right_text():
+    x = torch.zeros(2, 1, 3, 3)
+    terms = adversarial.discriminator_loss(LinearScore(), x, x.clone(), torch.tensor([[3.0], [1.0]]), gamma=0.0)
+    assert terms["d_gap"].item() == 0
+    assert terms["d_match"].item() == 0  # 3 - 1 and 1 - 3
+    wanted = np.log(2) + (np.log1p(np.exp(-2)) + np.log1p(np.exp(2))) / 2
+    assert terms["d_loss"].item() == pytest.approx(wanted, rel=1e-5)

@@ -23,16 +23,21 @@ def discriminator_loss(
 ) -> dict[str, torch.Tensor]:
     """Relativistic pairing loss with R1 and R2 penalties (Huang et al. 2024); real and fake share the text.
 
-    gamma weighs the penalties; 0 leaves them out (they need a second derivative, so they may be applied every few steps).
+    A real picture should also score higher with its own text than with the next picture's (`match`), so that the text is read
+    (Reed et al. 2016, arXiv:1605.05396, in relativistic form). gamma weighs the penalties; 0 leaves them out (they need a second
+    derivative, so they may be applied every few steps).
     """
-    if gamma == 0:
-        gap = (discriminator(real, text) - discriminator(fake, text)).float()
-        return {"d_loss": F.softplus(-gap).mean(), "d_gap": gap.mean()}
-    real, fake = real.detach().requires_grad_(), fake.detach().requires_grad_()
-    real_score, fake_score = discriminator(real, text), discriminator(fake, text)
-    r1, r2 = squared_gradient(real_score, real), squared_gradient(fake_score, fake)
-    gap = real_score - fake_score
-    return {"d_loss": F.softplus(-gap).mean() + gamma / 2 * (r1 + r2), "d_gap": gap.mean(), "r1": r1, "r2": r2}
+    if gamma:
+        real, fake = real.detach().requires_grad_(), fake.detach().requires_grad_()
+    features = discriminator.embed(real)
+    real_score, fake_score = discriminator.compare(features, text), discriminator(fake, text)
+    gap, match = real_score - fake_score, real_score - discriminator.compare(features, text.roll(1, 0))
+    loss = F.softplus(-gap.float()).mean() + F.softplus(-match.float()).mean()
+    terms = {"d_gap": gap.mean(), "d_match": match.mean()}
+    if gamma:
+        terms |= {"r1": squared_gradient(real_score, real), "r2": squared_gradient(fake_score, fake)}
+        loss = loss + gamma / 2 * (terms["r1"] + terms["r2"])
+    return {"d_loss": loss, **terms}
 
 
 def squared_gradient(scores: torch.Tensor, images: torch.Tensor) -> torch.Tensor:

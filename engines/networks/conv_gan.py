@@ -86,6 +86,13 @@ class ConvDiscriminator(ModelMixin, ConfigMixin):
 
     def forward(self, x: torch.Tensor, text: torch.Tensor) -> torch.Tensor:
         """(N, C, H, W), (N, D) -> (N,)."""
-        x = self.body(x)  # (N, channels[1], H / 4, W / 4)
-        features = self.features(torch.cat([x, batch_spread(x)], dim=1))  # (N, width)
+        return self.compare(self.embed(x), text)
+
+    def embed(self, x: torch.Tensor) -> torch.Tensor:
+        """(N, C, H, W) -> (N, width)."""
+        x = self.body(x)  # (N, channels[-1], h, w)
+        return self.features(torch.cat([x, batch_spread(x)], dim=1))
+
+    def compare(self, features: torch.Tensor, text: torch.Tensor) -> torch.Tensor:
+        """(N, width), (N, D) -> scores (N,)."""
         return self.score(features)[:, 0] + (features * self.text(text)).sum(1) / features.shape[1] ** 0.5

@@ -130,6 +130,13 @@ class StyleDiscriminator(ModelMixin, ConfigMixin):
 
     def forward(self, x: torch.Tensor, text: torch.Tensor) -> torch.Tensor:
         """(N, C, H, W), (N, D) -> (N,)."""
+        return self.compare(self.embed(x), text)
+
+    def embed(self, x: torch.Tensor) -> torch.Tensor:
+        """(N, C, H, W) -> (N, width)."""
         x = self.body(x)  # (N, channels[-1], h, w)
-        features = self.features(torch.cat([x, batch_spread(x)], dim=1))  # (N, width)
+        return self.features(torch.cat([x, batch_spread(x)], dim=1))
+
+    def compare(self, features: torch.Tensor, text: torch.Tensor) -> torch.Tensor:
+        """(N, width), (N, D) -> scores (N,)."""
         return self.score(features)[:, 0] + (features * self.text(text)).sum(1) / features.shape[1] ** 0.5
