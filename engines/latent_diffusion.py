@@ -18,8 +18,8 @@ import torch
 from torch import nn
 
 from engines import checkpoint
-from engines.base import Engine, Frame, Params, Request, Stopwatch, choice, generators, randn, slider
-from engines.diffusion import SAMPLERS
+from engines.base import Engine, Frame, Request, Stopwatch, generators, randn, slider
+from engines.diffusion import DiffusionParams
 from engines.images import enlarge, to_uint8
 
 
@@ -37,16 +37,12 @@ class LatentDenoiser(nn.Module):
 
 
 @dataclass(frozen=True)
-class LatentDiffusionParams(Params):
+class LatentDiffusionParams(DiffusionParams):
     """Settings of a latent diffusion engine."""
 
-    num_inference_steps: int = slider(
-        20, 2, 100, 1, label="Steps", hint="Noise levels on the way to the picture: more is slower and finer."
-    )
     guidance_scale: float = slider(
         3.0, 1.0, 10.0, 0.25, label="Guidance", hint="How hard the text pulls: 1 is plain conditional, high is exaggerated."
     )
-    scheduler: str = choice("DPM-Solver++", SAMPLERS, label="Sampler", hint="The rule that goes from one noise level to the next.")
 
 
 class LatentDiffusionEngine(Engine):

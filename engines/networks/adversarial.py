@@ -7,6 +7,26 @@ import torch.nn.functional as F
 from torch import nn
 
 
+class TextDiscriminator(nn.Module):
+    """How a discriminator joins a picture's features with a text (projection, Miyato and Koyama 2018, arXiv:1802.05637).
+
+    A subclass has `body` (picture -> map), `features` (map and spread -> vector), `text` and `score` (linear layers).
+    """
+
+    def forward(self, x: torch.Tensor, text: torch.Tensor) -> torch.Tensor:
+        """(N, C, H, W), (N, D) -> (N,)."""
+        return self.compare(self.embed(x), text)
+
+    def embed(self, x: torch.Tensor) -> torch.Tensor:
+        """(N, C, H, W) -> (N, width)."""
+        x = self.body(x)  # (N, channels[-1], h, w)
+        return self.features(torch.cat([x, batch_spread(x)], dim=1))
+
+    def compare(self, features: torch.Tensor, text: torch.Tensor) -> torch.Tensor:
+        """(N, width), (N, D) -> scores (N,)."""
+        return self.score(features)[:, 0] + (features * self.text(text)).sum(1) / features.shape[1] ** 0.5
+
+
 def batch_spread(x: torch.Tensor, *, group: int = 4) -> torch.Tensor:
     """How much the pictures of a group differ, as one more channel (N, 1, H, W): it gives away a generator that repeats itself.
 

@@ -10,7 +10,7 @@ from diffusers import ConfigMixin, ModelMixin
 from diffusers.configuration_utils import register_to_config
 from torch import nn
 
-from engines.networks.adversarial import batch_spread
+from engines.networks.adversarial import TextDiscriminator
 
 
 class ConvGenerator(ModelMixin, ConfigMixin):
@@ -59,7 +59,7 @@ class StyledBlock(nn.Module):
         return F.leaky_relu(self.grow(x), 0.2)
 
 
-class ConvDiscriminator(ModelMixin, ConfigMixin):
+class ConvDiscriminator(TextDiscriminator, ModelMixin, ConfigMixin):
     """Picture and text -> one score: higher means more like a real picture of that text. Used in training only."""
 
     @register_to_config
@@ -83,16 +83,3 @@ class ConvDiscriminator(ModelMixin, ConfigMixin):
         self.features = nn.Sequential(nn.Flatten(), nn.Linear((channels[1] + 1) * (h // 4) * (w // 4), width), nn.LeakyReLU(0.2))
         self.text = nn.Linear(text_dim, width)
         self.score = nn.Linear(width, 1)
-
-    def forward(self, x: torch.Tensor, text: torch.Tensor) -> torch.Tensor:
-        """(N, C, H, W), (N, D) -> (N,)."""
-        return self.compare(self.embed(x), text)
-
-    def embed(self, x: torch.Tensor) -> torch.Tensor:
-        """(N, C, H, W) -> (N, width)."""
-        x = self.body(x)  # (N, channels[-1], h, w)
-        return self.features(torch.cat([x, batch_spread(x)], dim=1))
-
-    def compare(self, features: torch.Tensor, text: torch.Tensor) -> torch.Tensor:
-        """(N, width), (N, D) -> scores (N,)."""
-        return self.score(features)[:, 0] + (features * self.text(text)).sum(1) / features.shape[1] ** 0.5

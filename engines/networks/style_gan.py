@@ -13,7 +13,7 @@ from diffusers import ConfigMixin, ModelMixin
 from diffusers.configuration_utils import register_to_config
 from torch import nn
 
-from engines.networks.adversarial import batch_spread
+from engines.networks.adversarial import TextDiscriminator
 
 
 class StyleGenerator(ModelMixin, ConfigMixin):
@@ -105,7 +105,7 @@ class ModulatedConv(nn.Module):
         return F.conv_transpose2d(x, self.conv.weight, stride=2, padding=1)
 
 
-class StyleDiscriminator(ModelMixin, ConfigMixin):
+class StyleDiscriminator(TextDiscriminator, ModelMixin, ConfigMixin):
     """Picture and text -> one score: higher means more like a real picture of that text."""
 
     @register_to_config
@@ -127,16 +127,3 @@ class StyleDiscriminator(ModelMixin, ConfigMixin):
         self.features = nn.Sequential(nn.Flatten(), nn.Linear((channels[-1] + 1) * (h >> levels) * (w >> levels), width), nn.LeakyReLU(0.2))
         self.text = nn.Linear(text_dim, width)
         self.score = nn.Linear(width, 1)
-
-    def forward(self, x: torch.Tensor, text: torch.Tensor) -> torch.Tensor:
-        """(N, C, H, W), (N, D) -> (N,)."""
-        return self.compare(self.embed(x), text)
-
-    def embed(self, x: torch.Tensor) -> torch.Tensor:
-        """(N, C, H, W) -> (N, width)."""
-        x = self.body(x)  # (N, channels[-1], h, w)
-        return self.features(torch.cat([x, batch_spread(x)], dim=1))
-
-    def compare(self, features: torch.Tensor, text: torch.Tensor) -> torch.Tensor:
-        """(N, width), (N, D) -> scores (N,)."""
-        return self.score(features)[:, 0] + (features * self.text(text)).sum(1) / features.shape[1] ** 0.5
