@@ -58,8 +58,9 @@ def available() -> list[str]:
 
 
 def world_names() -> tuple[str, ...]:
-    """Names of the worlds of which at least one engine has been trained."""
-    return tuple(world for world, families in _CLASSES.items() if any((checkpoint.ROOT / world / family).is_dir() for family in families))
+    """Names of the worlds of which at least one engine has been trained, or of the first world."""
+    trained = (world for world, families in _CLASSES.items() if any((checkpoint.ROOT / world / family).is_dir() for family in families))
+    return tuple(trained) or ("digits",)
 
 
 def engine_type(name: str) -> type[Engine]:
@@ -91,9 +92,9 @@ def load(name: str, *, device: str = "cpu", root: Path = checkpoint.ROOT) -> Eng
     return kind(model, encoder, card=card.read_text() if card.is_file() else "", folder=folder)
 
 
-def read(world: str, prompt: str) -> Reading:
+def read(world: str, prompt: str | None) -> Reading:
     """What the text encoder of a world understands of a prompt, and which words it ignores."""
-    return _text_encoder(world, "cpu", checkpoint.ROOT).read(prompt)
+    return _text_encoder(world, "cpu", checkpoint.ROOT).read(prompt or "")
 
 
 @lru_cache(maxsize=8)

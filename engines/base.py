@@ -83,6 +83,8 @@ class Request:
     def __post_init__(self):
         check_number("num_images", self.num_images, 1, MAX_IMAGES, integer=True)
         check_number("seed", self.seed, 0, MAX_SEED, integer=True)
+        if not isinstance(self.prompt, str | tuple | None):
+            raise ValueError(f"prompt must be text, got {self.prompt!r}")
         if isinstance(self.prompt, tuple) and len(self.prompt) != self.num_images:
             raise ValueError(f"prompt must be one text or one per image ({self.num_images}), got {len(self.prompt)}")
         for prompt in self.prompts:

@@ -49,7 +49,10 @@ def load(model_type: type, folder: Path) -> torch.nn.Module:
     config = read_config(folder)
     if config.get("_class_name") != model_type.__name__:
         raise ValueError(f"config.json describes {config.get('_class_name')}, expected {model_type.__name__}")
-    model = model_type.from_config(config)
+    try:
+        model = model_type.from_config(config)
+    except (TypeError, ValueError, AssertionError, RuntimeError) as error:
+        raise ValueError(f"config.json does not fit {model_type.__name__} ({error})") from error
     load_weights(model, *weight_files(folder))
     return model
 
@@ -64,10 +67,20 @@ def weight_files(folder: Path) -> list[Path]:
 
 def read_config(folder: Path) -> dict:
     """The settings in a folder's config.json."""
-    path = folder / "config.json"
+    return read_json(folder / "config.json")
+
+
+def read_json(path: Path) -> dict:
+    """The object in a JSON file. Raises FileNotFoundError or ValueError, naming the file, when it is missing or damaged."""
     if not path.is_file():
         raise FileNotFoundError(f"{path.name} is missing")
-    return json.loads(path.read_text())
+    try:
+        config = json.loads(path.read_text())
+    except ValueError as error:
+        raise ValueError(f"{path.name} is damaged ({error})") from error
+    if not isinstance(config, dict):
+        raise ValueError(f"{path.name} is damaged (it holds no settings)")
+    return config
 
 
 def load_weights(module: torch.nn.Module, *paths: Path) -> None:

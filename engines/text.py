@@ -255,6 +255,8 @@ def load(world_name: str, *, device: str = "cpu", root: Path = checkpoint.ROOT) 
     folder, world = root / world_name / "text", worlds.load(world_name)
     kind = ENCODERS[world.text_model]
     with checkpoint.explain(folder, f"{world_name}/text"):
+        for name in ("config.json", "tokenizer.json", "tokenizer_config.json"):
+            checkpoint.read_json(folder / name)
         encoder = kind(kind.empty_model(folder), PreTrainedTokenizerFast.from_pretrained(folder), world)
         checkpoint.load_weights(encoder.model, folder / "model.safetensors")
         checkpoint.load_weights(encoder.heads, folder / "heads.safetensors")

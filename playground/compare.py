@@ -48,23 +48,26 @@ class State(StrEnum):
 class Order:
     """What a visitor asks of all engines of a world.
 
-    settings: per family the fields of its Params that differ from the defaults, {"diffusion": {"guidance_scale": 3.0}};
-    they are checked when that engine's turn comes, so that a bad one fails its own pane only. pace: one of `PACES`.
+    prompt: text; None or "" for an unconditional picture. settings: per family the fields of its Params that differ from the
+    defaults, {"diffusion": {"guidance_scale": 3.0}}; they are checked when that engine's turn comes, so that a bad one fails its
+    own pane only. pace: one of `PACES`.
 
     Raises ValueError naming the field, the value and what is allowed.
     """
 
     world: str
-    prompt: str = ""
+    prompt: str | None = ""
     seed: int = 0
     num_images: int = 1
     settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     pace: str = REAL_TIME
 
     def __post_init__(self):
-        worlds.load(self.world)
+        if self.world not in engines.world_names():
+            raise ValueError(f"world must be one of {', '.join(engines.world_names())}, got {self.world!r}")
         check_number("num_images", self.num_images, 1, MAX_PICTURES, integer=True)
         Request(self.prompt, self.seed, self.num_images)
+        object.__setattr__(self, "prompt", self.prompt or "")
         if self.pace not in PACES:
             raise ValueError(f"pace must be one of {', '.join(PACES)}, got {self.pace!r}")
         if not isinstance(self.settings, Mapping):

@@ -30,6 +30,7 @@ class Fake:
             for step in range(1, self.num_steps + 1):
                 self.before_frame(step)
                 images = np.full((request.num_images, 28, 28, 1), step, np.uint8)
+                images[:, 0, 0, 0] = [seed % 256 for seed in request.seeds]
                 yield Frame(images, step, self.num_steps, step, 0.01 * step, {"x_t": 255 - images, "other": images})
         finally:
             self.closed.set()

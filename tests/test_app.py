@@ -60,6 +60,10 @@ def test_draw_answers_with_pictures_and_figures(client):
     assert answer["engines"][NAMES[3]]["settings"]["guidance_scale"] == 2.0
 
 
+def test_no_prompt_asks_for_anything(client):
+    assert client.predict(WORLD, None, 0, 1, {}, api_name="/draw")["prompt"] == ""
+
+
 def test_draw_has_defaults(client):
     answer = client.predict(world=WORLD, api_name="/draw")
     assert (answer["prompt"], answer["seed"], answer["num_images"]) == ("", 0, 1)
@@ -75,6 +79,8 @@ def test_draw_has_defaults(client):
         ((WORLD, "7", 0, 1000, {}), ("num_images", "1000", "16")),
         (("mars", "7", 0, 1, {}), ("world", "mars", WORLD)),
         ((WORLD, "42", 0, 1, {}), ("one digit", "42")),
+        ((WORLD, [], 0, 1, {}), ("prompt", "[]")),
+        ((WORLD, 0, 0, 1, {}), ("prompt", "0")),
         ((WORLD, "7", 0, 1, {"mars": {}}), ("settings", "mars")),
         ((WORLD, "7", 0, 1, {"vae": [1]}), ("settings", "[1]")),
     ],
@@ -115,6 +121,11 @@ def test_app_starts_from_the_command_line():
     process = subprocess.Popen([sys.executable, "app.py", "--port", str(port)], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     try:
         assert _answers(f"http://127.0.0.1:{port}/"), process.stdout.read1().decode()
+        answer = Client(f"http://127.0.0.1:{port}/", download_files=False, verbose=False).predict(
+            "digits", "a bold 7", 3, 1, {}, api_name="/draw"
+        )
+        assert [engine["state"] for engine in answer["engines"].values()] == ["done"] * 4
+        assert all(engine["marks"]["match"] is not None for engine in answer["engines"].values())
     finally:
         process.send_signal(signal.SIGKILL)
         process.wait()

@@ -221,12 +221,21 @@ def test_examples_dice_and_settings(open_page, fake_address):
         ({"seed": "-4"}, "seed must be a whole number from 0 to 2147483647, got -4"),
         ({"seed": "7", "n": "1000"}, "num_images must be a whole number from 1 to 16, got 1000"),
         ({"seed": "7", "prompt": "x" * 300}, "prompt must have at most 200 characters, got 300"),
+        ({"prompt": "forty two 42"}, "asks for 42"),
+        ({"world": "mars"}, "world must be one of"),
     ],
 )
 def test_what_cannot_be_drawn_is_explained(open_page, fake_address, query, words):
     tab = open_page(fake_address, query=f"?{urlencode(query)}")
     tab.get_by_role("status").get_by_text(words).wait_for()
     assert pixels(tab) == []
+
+
+def test_a_setting_out_of_range_fails_its_own_pane(open_page, fake_address):
+    tab = open_page(fake_address, query="?prompt=7&diffusion.num_inference_steps=1000")
+    wait_until_done(tab)
+    assert "num_inference_steps must be a whole number from 2 to 100, got 1000" in tab.get_by_role("article", name="Diffusion").inner_text()
+    assert len(pixels(tab)) == 12
 
 
 def test_stop_in_the_middle_and_a_missing_engine(open_page, broken_address):

@@ -5,8 +5,10 @@ from __future__ import annotations
 import base64
 import io
 import json
+import shutil
 import threading
 import time
+from functools import partial
 from urllib.parse import parse_qsl
 
 import numpy as np
@@ -15,7 +17,7 @@ from fakes import NAMES, WORLD, Fake, make_machine
 from PIL import Image
 
 import engines
-from engines import CheckpointError, Frame
+from engines import CheckpointError, Frame, checkpoint
 from playground import recording
 from playground.compare import MAX_PICTURES, PACES, REAL_TIME, SLOW_MOTION, STEP_BY_STEP, Order, State, compare, show_times
 from playground.film import MAX_BYTES, MAX_FRAMES, Film
@@ -299,3 +301,20 @@ def test_downloads_open_as_what_they_claim(num_images):
     assert record["engines"][NAMES[0]]["network_calls"] == 3
     with pytest.raises(ValueError, match="kind"):
         pack_download(comparison, "virus")
+
+
+def test_damaged_folders_fail_their_own_panes(tmp_path):
+    """Real weights: one engine's file is cut short, one's folder is gone; the others draw and say what is asked of them."""
+    root = tmp_path / "checkpoints"
+    shutil.copytree(checkpoint.ROOT / "digits", root / "digits", ignore=shutil.ignore_patterns("state"))
+    weights = root / "digits" / "gan" / checkpoint.WEIGHTS
+    weights.write_bytes(weights.read_bytes()[:1000])
+    shutil.rmtree(root / "digits" / "vae")
+    machine = Machine(load_engine=partial(engines.load, root=root))
+    comparison = finish(Order("digits", "a bold 7", settings={"diffusion": {"num_inference_steps": 2}}), machine)
+    states = {pane.family: pane.state for pane in comparison.panes}
+    assert states == {"vae": State.FAILED, "gan": State.FAILED, "autoregressive": State.DONE, "diffusion": State.DONE}
+    errors = {pane.family: pane.error for pane in comparison.panes}
+    assert "config.json is missing" in errors["vae"]
+    assert "diffusion_pytorch_model.safetensors is damaged" in errors["gan"]
+    assert all(f"python -m engines.training digits/{family}" in errors[family] for family in ("vae", "gan"))

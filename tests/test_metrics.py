@@ -3,6 +3,9 @@
 import numpy as np
 import pytest
 import torch
+from torchmetrics.functional.classification import multiclass_accuracy
+from torchmetrics.functional.pairwise import pairwise_euclidean_distance
+from torchmetrics.image import fid
 
 from playground import metrics
 
@@ -41,7 +44,6 @@ def test_frechet_distance_of_a_set_to_itself_is_zero(rng):
 
 
 def test_frechet_distance_equals_torchmetrics(rng):
-    fid = pytest.importorskip("torchmetrics.image.fid", reason="the trusted library is in tests/requirements.txt")
     a = rng.normal(size=(500, 32))
     b = a @ rng.normal(size=(32, 32)) * 0.3 + rng.normal(size=32)
     moments = [torch.tensor(x) for features in (a, b) for x in (features.mean(0), np.cov(features.T))]
@@ -149,3 +151,20 @@ def test_bootstrap_interval_holds_a_value_that_repeated_images_shift(rng):
 
 def test_geometric_mean():
     assert metrics.geometric_mean([2.0, 8.0]) == pytest.approx(4)
+
+
+def test_neighbourhoods_agree_with_torchmetrics(rng):
+    real, fake = rng.normal(size=(60, 4)), 0.7 * rng.normal(size=(50, 4))
+    to_fake = pairwise_euclidean_distance(torch.tensor(real), torch.tensor(fake)).numpy()
+    among_real = pairwise_euclidean_distance(torch.tensor(real), zero_diagonal=True).numpy()
+    radii = np.sort(among_real, axis=1)[:, 5]
+    density, coverage = metrics.density_coverage(real, fake)
+    assert density == pytest.approx((to_fake < radii[:, None]).sum() / 5 / 50)
+    assert coverage == pytest.approx((to_fake.min(1) < radii).mean())
+    assert metrics.nearest_distances(fake, real) == pytest.approx(to_fake.min(0), rel=1e-5)
+
+
+def test_adherence_agrees_with_torchmetrics(rng):
+    asked, found = rng.integers(-1, 4, size=(40, 3)), rng.integers(0, 4, size=(40, 3))
+    wanted = multiclass_accuracy(torch.tensor(found).flatten(), torch.tensor(asked).flatten(), 4, average="micro", ignore_index=-1)
+    assert metrics.adherence(asked, found) == pytest.approx(wanted.item())

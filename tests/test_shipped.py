@@ -10,7 +10,7 @@ from playground import judges
 PROMPTS = tuple(f"a {digit}" for digit in range(10))
 
 
-@pytest.fixture(scope="module", params=engines.available())
+@pytest.fixture(scope="module", params=[f"digits/{family}" for family in engines.FAMILIES])
 def engine(request):
     return engines.load(request.param)
 
@@ -19,13 +19,6 @@ def test_draws_the_digits_asked_for(engine):
     *_, last = engine.generate(Request(PROMPTS, seed=100, num_images=10))
     read = judges.load("digits").attributes(last.images)["digit"]
     assert (read == np.arange(10)).sum() >= 8
-
-
-def test_one_picture_is_the_same_as_in_a_batch(engine):
-    *_, alone = engine.generate(Request("a bold 7", seed=41))
-    *_, batch = engine.generate(Request("a bold 7", seed=40, num_images=2))
-    # Kernels may sum in another order for another batch size; a pixel of an autoregressive picture may then fall to its neighbour level.
-    assert (np.abs(alone.images[0].astype(int) - batch.images[1]) > 8).mean() < 0.01
 
 
 def test_has_a_card_with_its_command(engine):

@@ -34,7 +34,15 @@ def test_readings(prompt):
 
 
 @pytest.mark.parametrize(
-    ("prompt", "answer"), [("42", "asks for 42"), ("cat", "knows no word"), ("😀", "knows no word"), ("七", "knows no word")]
+    ("prompt", "answer"),
+    [
+        ("42", "asks for 42"),
+        ("cat", "knows no word"),
+        ("draw a cat", "knows no word"),
+        ("a billion", "asks for billion"),
+        ("😀", "knows no word"),
+        ("七", "knows no word"),
+    ],
 )
 def test_what_cannot_be_drawn_gets_a_clear_answer(prompt, answer):
     assert answer in engines.read("digits", prompt).refusal

@@ -33,7 +33,7 @@ def small_runs(data, monkeypatch):
     monkeypatch.setattr(snapshots, "SNAPSHOT_MOMENTS", (0.5, 1.0))
 
 
-@pytest.mark.parametrize("name", [*engines.available(), "digits/vae-map"])
+@pytest.mark.parametrize("name", [*(f"digits/{family}" for family in engines.FAMILIES), "digits/vae-map"])
 def test_two_steps_leave_a_folder_that_draws(name, tmp_path):
     root = tmp_path / "checkpoints"
     shutil.copytree(checkpoint.ROOT / "digits" / "text", root / "digits" / "text")
@@ -93,6 +93,11 @@ def test_bfloat16_is_left_to_processors_that_have_it(fast, monkeypatch):
     trainer = loop.Trainer(loop.Recipe(1, 2, 1e-3), LinearVAE(width=8, text_dim=4), vae_loss, device="cpu")
     with trainer.autocast():
         assert torch.nn.functional.linear(torch.ones(2, 2), torch.ones(2, 2)).dtype == (torch.bfloat16 if fast else torch.float32)
+
+
+def test_the_recipe_for_a_gpu_takes_a_step(tmp_path):
+    training.main(["digits/vae", "--scale", "large", "--steps", "1", "--device", "cpu", "--out", str(tmp_path)])
+    assert "| recipe (large) | minutes 4, batch_size 1024" in (tmp_path / "README.md").read_text()
 
 
 def test_equal_seeds_train_equal_weights(tmp_path):
@@ -171,7 +176,7 @@ def test_average_remembers_a_fixed_share_of_the_run():
     assert average == pytest.approx(500 * (loop.EMA_GAMMA + 1) / (loop.EMA_GAMMA + 2), rel=0.01)
 
 
-@pytest.mark.parametrize("damage", ["missing", "truncated", "mismatched", "other"])
+@pytest.mark.parametrize("damage", ["missing", "truncated", "mismatched", "other", "cut config", "odd config", "wrong config"])
 def test_damaged_weights_name_the_file_and_the_command(damage, tmp_path):
     shutil.copytree(checkpoint.ROOT / "digits" / "text", tmp_path / "digits" / "text")
     folder = tmp_path / "digits" / "vae"
@@ -186,9 +191,15 @@ def test_damaged_weights_name_the_file_and_the_command(damage, tmp_path):
         shutil.copy(tmp_path / "wider" / checkpoint.WEIGHTS, weights)
     else:
         config = json.loads((folder / "config.json").read_text())
-        (folder / "config.json").write_text(json.dumps({**config, "_class_name": "SomethingElse"}))
+        texts = {
+            "other": json.dumps({**config, "_class_name": "SomethingElse"}),
+            "cut config": json.dumps(config)[:40],
+            "odd config": "[]",
+            "wrong config": json.dumps({**config, "width": "wide"}),
+        }
+        (folder / "config.json").write_text(texts[damage])
     with pytest.raises(
-        CheckpointError, match=r"digits.vae cannot be loaded: .*(safetensors|SomethingElse).*python -m engines.training digits/vae"
+        CheckpointError, match=r"digits.vae cannot be loaded: .*(safetensors|config\.json).*python -m engines.training digits/vae"
     ):
         engines.load("digits/vae", root=tmp_path)
 

@@ -55,7 +55,8 @@ def main(arguments: list[str] | None = None) -> None:
     images, labels = world.load_images(split="train")
     minutes = None if args.steps else args.minutes or recipe.minutes
     clock = loop.fit(trainer, kind, encoder, images, labels, out=out, minutes=minutes, steps=args.steps, resume=args.resume, seed=args.seed)
-    command = cards.commands(out, command, resumed=args.resume)
+    command = cards.history(out, "command", f"`{command}`", resumed=args.resume)
+    commit = cards.history(out, "commit", commit, resumed=args.resume)
     details = {"command": command, "commit": commit, "scale": args.scale, "num_images": len(images)}
     if part:
         cards.write_part_card(out, args.name, trainer, clock, **details)
@@ -83,4 +84,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except (ValueError, checkpoint.CheckpointError) as error:
+        sys.exit(f"{Path(sys.argv[0]).parent.name}: {error}")

@@ -102,11 +102,11 @@ It knows only the words of its world; everything else is reported as ignored.
     (out / "README.md").write_text(card)
 
 
-def commands(out: Path, command: str, *, resumed: bool) -> str:
-    """How an engine was made: `command`, after those that its card already names if it is `resumed`."""
+def history(out: Path, row: str, now: str, *, resumed: bool) -> str:
+    """A card's row, "command" or "commit": `now`, after what the card in `out` already says there if the run is `resumed`."""
     card = out / "README.md"
-    earlier = re.search(r"^\| command \| (.*) \|$", card.read_text(), re.MULTILINE) if resumed and card.is_file() else None
-    return f"{earlier[1]}, then `{command}`" if earlier else f"`{command}`"
+    earlier = re.search(rf"^\| {row} \| (.*) \|$", card.read_text(), re.MULTILINE) if resumed and card.is_file() else None
+    return f"{earlier[1]}, then {now}" if earlier else now
 
 
 def commit() -> str:

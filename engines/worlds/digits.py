@@ -60,9 +60,10 @@ _WORDS = {
 }
 _NOUNS = ("digit", "number", "figure", "numeral", "handwritten digit")
 _OPENINGS = ("a", "the", "draw a", "please draw a", "show me a", "write a", "an image of a", "a picture of a", "a handwritten", "")
+MARKS = frozenset(".,:;!?+")
 _TENS = ("ten", "twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
 _TEENS = ("eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen")
-_BIGGER_NUMBERS = frozenset((*_TENS, *_TEENS, "dozen", "hundred", "thousand", "million"))
+_BIGGER_NUMBERS = frozenset((*_TENS, *_TEENS, "dozen", "hundred", "thousand", "million", "billion"))
 
 
 def load_images(*, split: str, num_images: int | None = None, seed: int = 0) -> tuple[np.ndarray, list[dict[str, str]]]:
@@ -189,9 +190,21 @@ def refusal(words: list[str], known: list[str]) -> str | None:
     if bigger or len(found) > 1:
         asked = " ".join(w for w in words if w in bigger or w in _NUMBERS or w.isdigit())
         return f"digits draws one digit, 0 to 9; the prompt asks for {asked}"
-    if words and not known:
-        return f"{name} knows no word of this prompt; try: {'; '.join(examples[:3])}"
+    if set(words) - set(known) - MARKS and not set(known) & _telling_words():
+        return f"{name} knows no word of this prompt that says which digit or how it is drawn; try: {'; '.join(examples[:3])}"
     return None
+
+
+@lru_cache
+def _telling_words() -> frozenset[str]:
+    """Words that ask for something: digits, what they are called, and how they are drawn; not those in between."""
+    phrases = (
+        *_NUMBERS,
+        *attributes["digit"],
+        *_NOUNS,
+        *(phrase for values in _WORDS.values() for words in values.values() for phrase in words),
+    )
+    return frozenset(word for phrase in phrases for word in phrase.split()) - {"to", "the", "with", "a"}
 
 
 def data_folder() -> Path | None:

@@ -15,7 +15,9 @@ from playground.recording import record
 def build(machine: Machine) -> None:
     """Add the endpoint /draw to the page."""
 
-    def draw(world: str, prompt: str = "", seed: int = 0, num_images: int = 1, settings: dict[str, Any] | None = None) -> dict[str, Any]:
+    def draw(
+        world: str, prompt: str | None = "", seed: int = 0, num_images: int = 1, settings: dict[str, Any] | None = None
+    ) -> dict[str, Any]:
         """Draw one order with every engine of a world, in turn.
 
         settings: per family the settings to change, {"diffusion": {"guidance_scale": 3.0}}. Returns the record of the run;

@@ -46,9 +46,10 @@ class CompareTab:
 
     def order(self, values: dict[Any, Any]) -> Order:
         """Raises ValueError naming the field, the value and what is allowed."""
+        prompt = values[self.prompt]
         return Order(
             world=values[self.world],
-            prompt=values[self.prompt].strip(),
+            prompt=prompt.strip() if isinstance(prompt, str) else prompt,
             seed=values[self.seed],
             num_images=values[self.num_images],
             settings=self.settings.read(values, values[self.world]),
@@ -144,6 +145,7 @@ def build(machine: Machine, runs: Runs) -> CompareTab:
         "concurrency_limit": RUNS_AT_ONCE,
         "show_progress": "hidden",
         "trigger_mode": "multiple",  # a new order takes the place of the one in flight
+        "preprocess": False,  # values out of range reach the engines, whose own messages the panes show
         "api_visibility": "private",
     }
     quick = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
@@ -157,8 +159,8 @@ def build(machine: Machine, runs: Runs) -> CompareTab:
 
 
 def refused(world: str, message: str, started: float) -> dict[str, Any]:
-    """The view of an order that cannot be drawn."""
-    comparison = Comparison(Order(world))
+    """The view of an order that cannot be drawn, perhaps because there is no such world."""
+    comparison = Comparison(Order(world if world in engines.world_names() else default_order().world))
     comparison.state, comparison.message = State.FAILED, message
     return view(comparison, started=started)
 

@@ -9,6 +9,8 @@ from urllib.parse import urlencode
 import engines
 from playground.compare import REAL_TIME, Order
 
+FIELDS = ("world", "prompt", "seed", "n", "pace")  # of an order; settings are "<family>.<name>"
+
 
 def write(order: Order) -> str:
     """Query string of an order, for example "?world=digits&prompt=thin+7&seed=3&n=4&diffusion.guidance_scale=3.0"."""

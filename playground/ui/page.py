@@ -71,7 +71,7 @@ def restored(tab: CompareTab, query: dict[str, str]) -> dict[Any, Any]:
 
     Without an order in the link nothing is touched: the visitor may be typing already.
     """
-    if "seed" not in query:
+    if not any(name in link.FIELDS or "." in name for name in query):
         return {tab.linked: 0}
     default = default_order()
     try:
