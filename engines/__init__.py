@@ -45,7 +45,7 @@ _CLASSES = {  # world -> family -> module and class
     },
     "faces": {
         "vae": "vae.ConvVAEEngine",
-        "gan": "gan.StyleGANEngine",
+        "gan": "style_gan.StyleGANEngine",
         "autoregressive": "tokens.TokenEngine",
         "diffusion": "latent_diffusion.LatentDiffusionEngine",
     },
@@ -59,7 +59,11 @@ def available() -> list[str]:
 
 def world_names() -> tuple[str, ...]:
     """Names of the worlds of which at least one engine has been trained, or of the first world."""
-    trained = (world for world, families in _CLASSES.items() if any((checkpoint.ROOT / world / family).is_dir() for family in families))
+    trained = (
+        world
+        for world, families in _CLASSES.items()
+        if any((checkpoint.ROOT / world / family / "README.md").is_file() for family in families)
+    )
     return tuple(trained) or ("digits",)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import json
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -39,9 +40,13 @@ def explain(folder: Path, name: str) -> Iterator[None]:
 
 def save(model: torch.nn.Module, folder: Path) -> None:
     """Write a diffusers model in half precision, in several files where one would be larger than `SHARD_SIZE`."""
-    for old in (*folder.glob("diffusion_pytorch_model*.safetensors"), folder / INDEX):
-        old.unlink(missing_ok=True)
-    copy.deepcopy(model).half().save_pretrained(folder, max_shard_size=SHARD_SIZE)
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder) as unfinished:
+        copy.deepcopy(model).half().save_pretrained(unfinished, max_shard_size=SHARD_SIZE)
+        for old in (*folder.glob("diffusion_pytorch_model*.safetensors"), folder / INDEX):
+            old.unlink(missing_ok=True)
+        for new in Path(unfinished).iterdir():
+            new.replace(folder / new.name)
 
 
 def load(model_type: type, folder: Path) -> torch.nn.Module:

@@ -49,7 +49,8 @@ class DiffusionEngine(Engine):
 
     @torch.inference_mode()
     def generate(self, request: Request) -> Iterator[Frame]:
-        from engines.networks.pixel_unet import make_scheduler, predict_x0, unfold
+        from engines.networks.pixel_unet import predict_x0, unfold
+        from engines.networks.schedule import make_scheduler
 
         params = self.params(request)
         watch = Stopwatch(self.device)
@@ -58,7 +59,7 @@ class DiffusionEngine(Engine):
             text = self.text_encoder.encode(request.prompts)  # (N, D)
             no_text = self.text_encoder.encode(("",)).expand_as(text)
             rngs = generators(request)
-            scheduler = make_scheduler(params.scheduler)
+            scheduler = make_scheduler(params.scheduler, prediction_type="sample")  # v becomes x0 before it is asked
             scheduler.set_timesteps(params.num_inference_steps)
             size, channels = self.model.config.sample_size, self.model.config.in_channels
             x_t = randn((channels, size, size), rngs).to(self.device)

@@ -62,14 +62,13 @@ class LatentDiffusionEngine(Engine):
         """Write the folder of a PixArtAlphaPipeline: Transformer, autoencoder, text encoder, tokenizer and scheduler."""
         from diffusers import PixArtAlphaPipeline
 
-        from engines.networks.latent_diffusion import make_scheduler
+        from engines.networks.schedule import make_scheduler
 
         for part, network in (("transformer", self.model.transformer), ("vae", self.model.vae)):
             checkpoint.save(network, folder / part)
         text_model = copy.deepcopy(self.text_encoder.model).half()
-        pipeline = PixArtAlphaPipeline(
-            self.text_encoder.tokenizer, text_model, self.model.vae, self.model.transformer, make_scheduler("DPM-Solver++")
-        )
+        scheduler = make_scheduler("DPM-Solver++", prediction_type="v_prediction")
+        pipeline = PixArtAlphaPipeline(self.text_encoder.tokenizer, text_model, self.model.vae, self.model.transformer, scheduler)
         text_model.save_pretrained(folder / "text_encoder")
         pipeline.tokenizer.save_pretrained(folder / "tokenizer")
         pipeline.scheduler.save_pretrained(folder / "scheduler")
@@ -77,7 +76,8 @@ class LatentDiffusionEngine(Engine):
 
     @torch.inference_mode()
     def generate(self, request: Request) -> Iterator[Frame]:
-        from engines.networks.latent_diffusion import make_scheduler, predict_v
+        from engines.networks.latent_diffusion import predict_v
+        from engines.networks.schedule import make_scheduler
 
         params = self.params(request)
         guided = params.guidance_scale != 1
@@ -87,14 +87,16 @@ class LatentDiffusionEngine(Engine):
             prompts = ("",) * (request.num_images if guided else 0) + request.prompts
             text, mask = self.text_encoder.encode_words(prompts)  # (N or 2 N, L, D), (N or 2 N, L)
             rngs = generators(request)
-            scheduler = make_scheduler(params.scheduler)
+            scheduler = make_scheduler(params.scheduler, prediction_type="v_prediction")
             scheduler.set_timesteps(params.num_inference_steps)
             config = self.model.transformer.config
             x_t = randn((config.in_channels, config.sample_size, config.sample_size), rngs).to(self.device)  # (N, C, h, w)
         # 2. One frame per noise level
         for step, t in enumerate(scheduler.timesteps, start=1):
             with watch():
-                v = predict_v(self.model.transformer, x_t.repeat(2, 1, 1, 1) if guided else x_t, t.expand(len(text)), text, mask)
+                v = predict_v(
+                    self.model.transformer, x_t.repeat(2, 1, 1, 1) if guided else x_t, t.to(self.device).expand(len(text)), text, mask
+                )
                 if guided:
                     v_none, v_text = v.chunk(2)
                     v = v_none + params.guidance_scale * (v_text - v_none)

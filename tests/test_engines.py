@@ -11,7 +11,7 @@ from diffusers import DDIMScheduler
 import engines
 from engines import Request, autoregressive, diffusion, gan, text, vae, worlds
 from engines.base import MAX_SEED, generators
-from engines.networks import adversarial, conv_gan, linear_vae, pixel_unet, row_pixelcnn
+from engines.networks import adversarial, conv_gan, linear_vae, pixel_unet, row_pixelcnn, schedule
 
 
 @pytest.fixture(scope="module")
@@ -239,7 +239,7 @@ def test_v_and_x0_agree_with_the_schedulers_own_conversion():
         def forward(self, x, t, class_labels):
             return type("Output", (), {"sample": v})
 
-    ours = pixel_unet.predict_x0(Constant(), x_t, t, pixel_unet.alphas_bar()[t], None, None, 1)
+    ours = pixel_unet.predict_x0(Constant(), x_t, t, schedule.alphas_bar()[t], None, None, 1)
     scheduler.set_timesteps(10)
     assert torch.allclose(ours, scheduler.step(v, t, x_t).pred_original_sample, atol=1e-5)
 

@@ -100,6 +100,9 @@ def test_captions_name_what_they_say():
         assert caption.named.items() <= truth.items()
         assert not set(caption.named.items()) & set(faces_language.INVISIBLE)
         assert not caption.named.items() & caption.overruled.items()
+        assert faces.reconcile(caption.named) == (caption.named, {})
+        if truth["hair_style"] == "bald" and "hair_color" in caption.named:
+            assert caption.named.keys() >= {"hair_style", "facial_hair"}
         assert len(caption.text) <= 200
         assert set(text.split_words(caption.text)) <= vocabulary | {faces_language.UNKNOWN}
         named |= set(caption.named.items())

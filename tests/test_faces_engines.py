@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from engines import CheckpointError, Request, gan, latent_diffusion, text, tokens, vae, worlds
+from engines import CheckpointError, Request, checkpoint, latent_diffusion, text, tokens, vae, worlds
+from engines import style_gan as style_engine
 from engines.networks import conv_vae, fsq, style_gan, token_transformer
 from engines.networks import latent_diffusion as networks
 
@@ -32,7 +33,7 @@ def make_denoiser():
 
 TINY = {
     "vae": lambda encoder: vae.ConvVAEEngine(conv_vae.ConvVAE(latent_dim=8, channels=(8, 8, 16, 16), text_dim=32), encoder),
-    "gan": lambda encoder: gan.StyleGANEngine(
+    "gan": lambda encoder: style_engine.StyleGANEngine(
         style_gan.StyleGenerator(latent_dim=8, style_dim=16, mapping_layers=2, channels=(16, 8, 8, 8, 8), text_dim=32), encoder
     ),
     "autoregressive": lambda encoder: tokens.TokenEngine(make_painter(), encoder),
@@ -121,6 +122,15 @@ def test_scaling_inputs_and_outputs_is_modulating_the_weights():
         assert torch.allclose(wanted, conv(x, w)[i : i + 1], atol=1e-5)
 
 
+@pytest.mark.parametrize("doubles", [False, True])
+def test_modulated_convolutions_keep_the_variance(doubles):
+    torch.manual_seed(0)
+    conv = style_gan.ModulatedConv(64, 48, 16, doubles=doubles)
+    with torch.no_grad():
+        inside = conv(torch.randn(8, 64, 16, 16), torch.randn(8, 16))[:, :, 4:-4, 4:-4]  # away from the border, which meets zeros
+    assert inside.std().item() == pytest.approx(1, abs=0.1)
+
+
 def test_truncation_pulls_styles_to_their_prompts_average(make):
     engine = make("gan")
     z, prompts = torch.randn(4, 8), (PROMPT, PROMPT, "bald", "bald")
@@ -138,7 +148,7 @@ def test_the_discriminator_scores_any_picture(make, encoder, tmp_path):
     images = np.random.default_rng(0).integers(0, 256, (3, 64, 64, 3)).astype(np.uint8)
     with pytest.raises(CheckpointError, match=r"engines\.training faces/gan"):
         engine.score(images, (PROMPT,) * 3)
-    gan.checkpoint.save(style_gan.StyleDiscriminator(channels=(8, 8, 8, 8, 8), text_dim=32), tmp_path / gan.DISCRIMINATOR)
+    checkpoint.save(style_gan.StyleDiscriminator(channels=(8, 8, 8, 8, 8), text_dim=32), tmp_path / style_engine.DISCRIMINATOR)
     scores = engine.score(images, (PROMPT,) * 3)
     assert scores.shape == (3,)
     assert engine.score(images[1:2], (PROMPT,)) == pytest.approx(scores[1:2])

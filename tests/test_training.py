@@ -6,6 +6,7 @@ import shutil
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 from tiny import make_data
 
 import engines
@@ -69,9 +70,9 @@ def test_a_run_without_state_continues_from_its_weights_and_log(tmp_path):
     shutil.rmtree(out / "state")
     training.main(["digits/vae", "--steps", "5", "--device", "cpu", "--learning-rate-scale", "0", "--out", str(out), "--resume"])
     lines = [json.loads(line) for line in (out / "training.jsonl").read_text().splitlines()]
-    assert [line["step"] for line in lines] == [1, 2, 5]
-    assert lines[2]["flops"] == pytest.approx(2.5 * lines[1]["flops"])
-    assert lines[2]["seconds"] >= lines[1]["seconds"]
+    assert [line["step"] for line in lines] == [1, 2, 3, 5]
+    assert lines[-1]["flops"] == pytest.approx(2.5 * lines[1]["flops"])
+    assert lines[-1]["seconds"] >= lines[1]["seconds"]
     again = checkpoint.load(LinearVAE, out).state_dict()
     assert all(torch.allclose(shipped[key], again[key], atol=1e-3) for key in shipped)
     card = (out / "README.md").read_text()
@@ -243,9 +244,26 @@ def test_every_recipe_for_faces_leaves_a_folder_that_draws(name, part, faces_roo
     files = list((faces_root / name).rglob("*.safetensors"))
     assert files
     assert all(path.stat().st_size < 9.5e6 for path in files)
-    shutil.rmtree(faces_root / name / "state")
-    training.main([name, "--steps", "3", "--device", "cpu", "--resume"])
-    assert json.loads((faces_root / name / "training.jsonl").read_text().splitlines()[-1])["step"] == 3
+    for run in filter(None, (part, name)):
+        folder = faces_root / training.PARTS.get(run, run)
+        shutil.rmtree(folder / "state")
+        before = all_weights(folder)
+        training.main([run, "--steps", "3", "--device", "cpu", "--resume", "--learning-rate-scale", "0"])
+        assert json.loads((folder / "training.jsonl").read_text().splitlines()[-1])["step"] == 3
+        after = all_weights(folder)
+        assert before.keys() == after.keys()
+        assert all(torch.allclose(before[key], after[key], atol=2e-3) for key in before if "usual_spread" not in key)
+
+
+def all_weights(folder):
+    """Every tensor in a folder's safetensors files, by file and name."""
+    files = folder.rglob("*.safetensors")
+    return {f"{path.relative_to(folder)} {key}": value.float() for path in files for key, value in load_file(path).items()}
+
+
+def test_an_unknown_variant_is_refused():
+    with pytest.raises(ValueError, match=r"faces/diffusion-autoencoder.*got 'faces/diffusion-autoencodr'"):
+        training.main(["faces/diffusion-autoencodr", "--steps", "1"])
 
 
 @pytest.mark.parametrize("name", ["faces/autoregressive", "faces/diffusion"])
@@ -258,12 +276,13 @@ def test_words_reach_the_network_as_the_encoder_reads_them(faces_root):
     encoder = text.load("faces", root=faces_root)
     labels = [worlds.load("faces").sample_label("train", i) for i in range(3)]
     bank = captions.WordBank(encoder, labels, no_text=0.0)
-    words, mask = bank.draw(torch.tensor([0, 1, 2]), torch.Generator().manual_seed(0))
-    assert words.shape[:2] == mask.shape
-    said = encoder.tokenizer.batch_decode(bank.tokens[0].long(), skip_special_tokens=True)
-    hidden, _ = encoder.sequence([said[0]])
-    first = bank.tokens[0, 0]
-    assert torch.allclose(encoder.hidden(first[None].long(), (first != 0)[None].long())[:, : hidden.shape[1]], hidden, atol=1e-5)
-    bank = captions.WordBank(encoder, labels, no_text=1.0)
-    words, mask = bank.draw(torch.tensor([0, 1, 2]), torch.Generator().manual_seed(0))
+    chosen, rng = torch.tensor([2, 0, 1]), torch.Generator().manual_seed(0)
+    words, mask = bank.draw(chosen, rng)
+    for i, row in enumerate(chosen):
+        own = bank.tokens[row].long()  # the captions of this picture
+        lengths = (own != encoder.tokenizer.pad_token_id).sum(1)
+        length = mask[i].sum()
+        candidates = [encoder.hidden(ids[None, :length], torch.ones(1, length, dtype=torch.long))[0] for ids in own[lengths == length]]
+        assert any(torch.allclose(candidate, words[i, :length], atol=1e-5) for candidate in candidates)
+    _, mask = captions.WordBank(encoder, labels, no_text=1.0).draw(chosen, rng)
     assert mask.tolist() == [[1, 1]] * 3

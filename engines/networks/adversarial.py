@@ -20,7 +20,11 @@ class TextDiscriminator(nn.Module):
     def embed(self, x: torch.Tensor) -> torch.Tensor:
         """(N, C, H, W) -> (N, width)."""
         x = self.body(x)  # (N, channels[-1], h, w)
-        return self.features(torch.cat([x, batch_spread(x)], dim=1))
+        return self.features(torch.cat([x, self.spread(x)], dim=1))
+
+    def spread(self, x: torch.Tensor) -> torch.Tensor:
+        """How much the pictures of the batch differ, (N, 1, h, w)."""
+        return batch_spread(x)
 
     def compare(self, features: torch.Tensor, text: torch.Tensor) -> torch.Tensor:
         """(N, width), (N, D) -> scores (N,)."""
@@ -33,7 +37,7 @@ def batch_spread(x: torch.Tensor, *, group: int = 4) -> torch.Tensor:
     Source: minibatch standard deviation, Karras et al. 2017, arXiv:1710.10196, section 3.
     """
     n, c, h, w = x.shape
-    groups = x.reshape(group, n // group, c, h, w) if n % group == 0 else x[None]
+    groups = x.reshape(group, n // group, c, h, w) if n % group == 0 else x[:, None]
     deviation = (groups.var(0, correction=0) + 1e-8).sqrt().mean((1, 2, 3), keepdim=True)  # (n / group, 1, 1, 1)
     return deviation.repeat(n // len(deviation), 1, 1, 1).expand(n, 1, h, w)
 

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
-from diffusers import AutoencoderKL, DDIMScheduler, DDPMScheduler, DPMSolverMultistepScheduler, PixArtTransformer2DModel, SchedulerMixin
+from diffusers import AutoencoderKL, PixArtTransformer2DModel
 from torch import nn
 
 from engines.networks.fsq import psnr
+from engines.networks.schedule import NUM_TRAIN_TIMESTEPS, alphas_bar
 
-NUM_TRAIN_TIMESTEPS = 1000
+UNIFORM_SHARE = 0.2  # of training times that are uniform, so that the noisiest are met too
 KL_WEIGHT = 1e-6  # of the latents' divergence from the standard normal, per number; keeps them from growing
-SCHEDULERS = {"DPM-Solver++": DPMSolverMultistepScheduler, "DDIM": DDIMScheduler, "DDPM": DDPMScheduler}
 
 
 def make_autoencoder(
@@ -56,15 +56,6 @@ def make_transformer(
     )
 
 
-def make_scheduler(name: str) -> SchedulerMixin:
-    """The sampler of that name over the cosine noise schedule (Nichol and Dhariwal 2021, arXiv:2102.09672)."""
-    settings = {"num_train_timesteps": NUM_TRAIN_TIMESTEPS, "beta_schedule": "squaredcos_cap_v2", "prediction_type": "v_prediction"}
-    kind = SCHEDULERS[name]
-    if kind is not DPMSolverMultistepScheduler:
-        settings["clip_sample"] = False
-    return kind(timestep_spacing="trailing", **settings)
-
-
 def autoencoder_loss(model: AutoencoderKL, x: torch.Tensor, text: torch.Tensor | None = None) -> dict[str, torch.Tensor]:
     """Mean squared and mean absolute error of the picture put back together from noisy latents; `psnr` in dB."""
     posterior = model.encode(x).latent_dist
@@ -74,13 +65,16 @@ def autoencoder_loss(model: AutoencoderKL, x: torch.Tensor, text: torch.Tensor |
 
 
 def loss(model: nn.Module, x0: torch.Tensor, text: tuple[torch.Tensor, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """Mean squared error of v = sqrt(alpha_bar) eps - sqrt(1 - alpha_bar) x0 at logit-normal times (Esser et al. 2024, arXiv:2403.03206).
+    """Mean squared error of v = sqrt(alpha_bar) eps - sqrt(1 - alpha_bar) x0 at times that are mostly logit-normal.
+
+    The distribution of times is that of Esser et al. 2024 (arXiv:2403.03206), save for `UNIFORM_SHARE`.
 
     x0: latents (N, C, h, w) of unit variance; text: (N, L, D) and its mask (N, L).
     """
-    times = torch.sigmoid(torch.randn(len(x0), device=x0.device))
+    uniform, chosen = torch.rand(2, len(x0), device=x0.device)
+    times = torch.where(chosen < UNIFORM_SHARE, uniform, torch.sigmoid(torch.randn(len(x0), device=x0.device)))
     t = (times * NUM_TRAIN_TIMESTEPS).long().clamp(max=NUM_TRAIN_TIMESTEPS - 1)
-    alpha_bar = make_scheduler("DDPM").alphas_cumprod.to(x0.device)[t].view(-1, 1, 1, 1)
+    alpha_bar = alphas_bar(x0.device)[t].view(-1, 1, 1, 1)
     eps = torch.randn_like(x0)
     x_t = alpha_bar.sqrt() * x0 + (1 - alpha_bar).sqrt() * eps
     v = alpha_bar.sqrt() * eps - (1 - alpha_bar).sqrt() * x0

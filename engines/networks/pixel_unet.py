@@ -1,15 +1,15 @@
-"""A U-Net that denoises digits in blocks of pixels, its noise schedule, its loss, and the samplers of diffusers that use it."""
+"""A U-Net that denoises digits in blocks of pixels, and its loss."""
 
 from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
-from diffusers import DDIMScheduler, DDPMScheduler, DPMSolverMultistepScheduler, SchedulerMixin, UNet2DModel
+from diffusers import UNet2DModel
 from torch import nn
 
+from engines.networks.schedule import NUM_TRAIN_TIMESTEPS, alphas_bar
+
 BLOCK = 2  # pixels are folded into blocks of this side
-NUM_TRAIN_TIMESTEPS = 1000
-SCHEDULERS = {"DPM-Solver++": DPMSolverMultistepScheduler, "DDIM": DDIMScheduler, "DDPM": DDPMScheduler}
 
 
 def make_unet(
@@ -33,21 +33,6 @@ def make_unet(
         attention_head_dim=32,
         class_embed_type="identity",
     )
-
-
-def alphas_bar(device: torch.device | str = "cpu") -> torch.Tensor:
-    """The cosine noise schedule (Nichol and Dhariwal 2021, arXiv:2102.09672), (num_train_timesteps,)."""
-    return make_scheduler("DDPM").alphas_cumprod.to(device)
-
-
-def make_scheduler(name: str) -> SchedulerMixin:
-    """The sampler of that name over the network's noise schedule."""
-    kind = SCHEDULERS[name]
-    # The network's v is turned into x0 before the scheduler sees it (see `predict_x0`), hence "sample".
-    settings = {"num_train_timesteps": NUM_TRAIN_TIMESTEPS, "beta_schedule": "squaredcos_cap_v2", "prediction_type": "sample"}
-    if kind is not DPMSolverMultistepScheduler:
-        settings["clip_sample"] = False
-    return kind(timestep_spacing="trailing", **settings)
 
 
 def loss(model: nn.Module, x: torch.Tensor, text: torch.Tensor) -> dict[str, torch.Tensor]:

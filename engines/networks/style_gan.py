@@ -13,7 +13,9 @@ from diffusers import ConfigMixin, ModelMixin
 from diffusers.configuration_utils import register_to_config
 from torch import nn
 
-from engines.networks.adversarial import TextDiscriminator
+from engines.networks.adversarial import TextDiscriminator, batch_spread
+
+GAIN = 2**0.5  # keeps the variance through a leaky ReLU
 
 
 class StyleGenerator(ModelMixin, ConfigMixin):
@@ -69,9 +71,9 @@ class SynthesisBlock(nn.Module):
     def forward(self, x: torch.Tensor, picture: torch.Tensor | None, w: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """(N, before, h, w), the picture so far, styles -> (N, after, H, W) and the picture at that size."""
         if self.grow is not None:
-            x = F.leaky_relu(self.grow(x, w), 0.2)
+            x = GAIN * F.leaky_relu(self.grow(x, w), 0.2)
             picture = F.interpolate(picture, scale_factor=2.0, mode="bilinear")
-        x = F.leaky_relu(self.mix(x, w), 0.2)
+        x = GAIN * F.leaky_relu(self.mix(x, w), 0.2)
         color = self.to_color(x, w)
         return x, color if picture is None else picture + color
 
@@ -83,26 +85,27 @@ class ModulatedConv(nn.Module):
     """
 
     def __init__(self, before: int, after: int, style_dim: int, *, size: int = 3, doubles: bool = False, demodulate: bool = True):
+        """doubles: double the side, by a transposed convolution."""
         super().__init__()
         self.scale = nn.Linear(style_dim, before)
         nn.init.ones_(self.scale.bias)
         kind = nn.ConvTranspose2d(before, after, 4, stride=2, padding=1) if doubles else nn.Conv2d(before, after, size, padding=size // 2)
-        self.conv, self.demodulate = kind, demodulate
-        self.inputs = 0 if doubles else 1  # which axis of the weight counts input channels
+        self.conv, self.doubles, self.demodulate = kind, doubles, demodulate
 
     def forward(self, x: torch.Tensor, w: torch.Tensor) -> torch.Tensor:
+        """(N, before, H, W), styles (N, style_dim) -> (N, after, H, W), or twice the side."""
         s = self.scale(w)  # (N, before)
-        y = self._convolve(x * s[:, :, None, None])
+        x = x * s[:, :, None, None]
+        weight, bias = self.conv.weight, self.conv.bias[:, None, None]
+        if self.doubles:
+            y = F.conv_transpose2d(x, weight, stride=2, padding=1)
+            power = weight.square().sum((2, 3)) / 4  # (before, after); each output pixel meets a quarter of the kernel
+        else:
+            y = F.conv2d(x, weight, padding=self.conv.padding)
+            power = weight.square().sum((2, 3)).T  # (before, after)
         if self.demodulate:
-            power = self.conv.weight.square().sum((2, 3))  # (after, before), or transposed
-            power = power if self.inputs else power.T
-            y = y * (s.square() @ power.T + 1e-8).rsqrt()[:, :, None, None]
-        return y + self.conv.bias[:, None, None]
-
-    def _convolve(self, x: torch.Tensor) -> torch.Tensor:
-        if self.inputs:
-            return F.conv2d(x, self.conv.weight, padding=self.conv.padding)
-        return F.conv_transpose2d(x, self.conv.weight, stride=2, padding=1)
+            y = y * (s.square() @ power + 1e-8).rsqrt()[:, :, None, None]
+        return y + bias
 
 
 class StyleDiscriminator(TextDiscriminator, ModelMixin, ConfigMixin):
@@ -127,3 +130,12 @@ class StyleDiscriminator(TextDiscriminator, ModelMixin, ConfigMixin):
         self.features = nn.Sequential(nn.Flatten(), nn.Linear((channels[-1] + 1) * (h >> levels) * (w >> levels), width), nn.LeakyReLU(0.2))
         self.text = nn.Linear(text_dim, width)
         self.score = nn.Linear(width, 1)
+        self.register_buffer("usual_spread", torch.zeros(()))
+
+    def spread(self, x: torch.Tensor) -> torch.Tensor:
+        """In training the batch's own spread; afterwards what was usual, so that any picture can be scored alone."""
+        if not self.training:
+            return self.usual_spread.expand(len(x), 1, *x.shape[2:])
+        spread = batch_spread(x)
+        self.usual_spread.lerp_(spread.detach().mean().to(self.usual_spread.dtype), 0.01)
+        return spread

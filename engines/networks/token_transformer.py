@@ -50,14 +50,14 @@ class TokenTransformer(ModelMixin, ConfigMixin):
     def forward(self, tokens: torch.Tensor, text: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         """All tokens at once, for training: (N, T) and text (N, L, D) with its mask (N, L) -> logits (N, T, K)."""
         count = tokens.shape[1]
-        pictures = self._picture(tokens[:, :-1], 0)  # (N, T, width): the start, then all but the last token
+        pictures = self._picture(tokens[:, :-1])  # (N, T, width): the start, then all but the last token
         hidden = self._run(torch.cat([self.text(text), pictures], dim=1), mask, count)
         return self.head(hidden[:, text.shape[1] :])
 
     def begin(self, text: torch.Tensor, mask: torch.Tensor) -> tuple[torch.Tensor, DynamicCache]:
         """Read the text; logits (N, K) of the first token and the cache of keys and values."""
         cache = DynamicCache()
-        start = self._picture(text.new_zeros(len(text), 0, dtype=torch.long), 0)  # (N, 1, width)
+        start = self._picture(text.new_zeros(len(text), 0, dtype=torch.long))  # (N, 1, width)
         hidden = self._run(torch.cat([self.text(text), start], dim=1), mask, 1, cache)
         return self.head(hidden[:, -1]), cache
 
@@ -75,10 +75,10 @@ class TokenTransformer(ModelMixin, ConfigMixin):
         ).last_hidden_state
         return self.head(hidden[:, -1])
 
-    def _picture(self, before: torch.Tensor, first: int) -> torch.Tensor:
+    def _picture(self, before: torch.Tensor) -> torch.Tensor:
         """Embeddings (N, M + 1, width) of the start and of the tokens `before` (N, M), each at the place of the token after it."""
         start = self.start.expand(len(before), 1, -1)
-        return torch.cat([start, self.token(before)], dim=1) + self.position[first : first + before.shape[1] + 1]
+        return torch.cat([start, self.token(before)], dim=1) + self.position[: before.shape[1] + 1]
 
     def _run(self, embedded: torch.Tensor, mask: torch.Tensor, count: int, cache: DynamicCache | None = None) -> torch.Tensor:
         """Text and the first `count` picture positions through the layers, (N, L + count, width).
@@ -86,6 +86,7 @@ class TokenTransformer(ModelMixin, ConfigMixin):
         A picture token's position does not depend on how long the text is, so padding changes nothing.
         """
         n, length = mask.shape
+        assert length <= self.config.max_text, f"at most {self.config.max_text} tokens of text, got {length}"
         places = torch.arange(count, device=mask.device) + self.config.max_text
         positions = torch.cat([torch.arange(length, device=mask.device), places]).expand(n, -1)
         attended = torch.cat([mask, mask.new_ones(n, count)], dim=1)

@@ -27,6 +27,8 @@ PARTS = {  # networks that are trained alone and are parts of an engine -> their
     "faces/diffusion-autoencoder": "faces/diffusion/vae",
 }
 
+SIBLINGS = ("digits/vae-map",)  # engines beside the four
+
 
 def main(arguments: list[str] | None = None) -> None:
     args = parse(arguments)
@@ -45,6 +47,8 @@ def main(arguments: list[str] | None = None) -> None:
     family, _, variant = engine_name.partition("-")
     module = import_module(f"engines.training.{family}")
     part = PARTS.get(args.name)
+    if variant and not part and args.name not in SIBLINGS:
+        raise ValueError(f"the variants are {', '.join((*PARTS, *SIBLINGS))}, got {args.name!r}")
     kind, out = (None, checkpoint.ROOT / part) if part else (engine_type, checkpoint.ROOT / args.name)
     out = args.out or out
     recipe = module.RECIPES[f"{world_name}-{variant}" if part else world_name][args.scale]
@@ -68,7 +72,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m engines.training", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("name", help=f"{', '.join(engines.available())}, digits/vae-map, {', '.join(PARTS)}, or <world>/text")
+    parser.add_argument("name", help=f"<world>/<family> for {' or '.join(worlds.NAMES)}, {', '.join((*SIBLINGS, *PARTS))}, or <world>/text")
     parser.add_argument("--minutes", type=float, help="budget in minutes of training (default: the recipe's)")
     parser.add_argument("--steps", type=int, help="budget in optimizer steps, instead of minutes")
     parser.add_argument("--resume", action="store_true", help="continue the run in the output folder")

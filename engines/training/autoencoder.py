@@ -34,10 +34,8 @@ class AutoencoderTrainer(Trainer):
     def save_model(self, engine: Engine | None, folder: Path) -> None:
         checkpoint.save(self.average, folder)
 
-    def load_shipped(self, kind: type[Engine] | None, folder: Path) -> None:
-        shipped = checkpoint.load(type(self.model), folder).state_dict()
-        for network in (self.model, self.average):
-            network.load_state_dict(shipped)
+    def shipped(self, kind: type[Engine] | None, folder: Path) -> nn.Module:
+        return checkpoint.load(type(self.model), folder)
 
     @torch.no_grad()
     def restore(self, x: torch.Tensor) -> torch.Tensor:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
 from engines import checkpoint, text
 from engines.base import Engine
@@ -57,10 +58,8 @@ class TokenTrainer(Trainer):
     def engine(self, kind: type[Engine] | None, encoder: text.TextEncoder) -> Engine:
         return kind(TokenPainter(self.average, self.tokenizer), encoder)
 
-    def load_shipped(self, kind: type[Engine] | None, folder: Path) -> None:
-        shipped = checkpoint.load(token_transformer.TokenTransformer, folder).state_dict()
-        for network in (self.model, self.average):
-            network.load_state_dict(shipped)
+    def shipped(self, kind: type[Engine] | None, folder: Path) -> nn.Module:
+        return kind.load_model(folder).transformer
 
 
 class TokenizerTrainer(AutoencoderTrainer):

@@ -75,7 +75,7 @@ def _how_made(world, trainer, clock, *, command: str, commit: str, scale: str, n
 | commit | {commit} |
 | recipe ({scale}) | {", ".join(f"{key} {value}" for key, value in recipe.items())} |
 | trained | {clock.step:,} steps, {images_seen:,} images, {clock.seconds / 3600:.2f} hours on {device_name(trainer.device)}, {precision} |
-| compute | {clock.flops:.3g} FLOPs (counted for one step, times steps) |"""
+| compute | {clock.flops:.3g} FLOPs (counted for the first steps, their mean times steps) |"""
 
 
 def write_text_card(out: Path, encoder, *, command: str, accuracy: dict[str, float], steps: int, seconds: float) -> None:

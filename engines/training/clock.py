@@ -24,7 +24,8 @@ class Clock:
         return min(1.0, self.step / self.steps if self.steps else self.seconds / 60 / self.minutes)
 
     def set_from_log(self, path: Path) -> None:
-        """Go to where the run stood when it wrote its last line."""
-        last = json.loads(path.read_text().splitlines()[-1])
+        """Go to where the run stood when it last saved its weights (or, in an older log, wrote its last line)."""
+        lines = [json.loads(line) for line in path.read_text().splitlines()]
+        last = next((line for line in reversed(lines) if line.get("saved")), lines[-1])
         self.step, self.seconds, self.flops = last["step"], last["seconds"], last["flops"]
         self.flops_per_step = self.flops / self.step

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 from diffusers import AutoencoderKL
+from torch import nn
 
 from engines import checkpoint, text
 from engines.base import Engine
@@ -60,10 +61,8 @@ class LatentTrainer(Trainer):
     def engine(self, kind: type[Engine] | None, encoder: text.TextEncoder) -> Engine:
         return kind(LatentDenoiser(self.average, self.vae), encoder)
 
-    def load_shipped(self, kind: type[Engine] | None, folder: Path) -> None:
-        shipped = kind.load_model(folder).transformer.state_dict()
-        for network in (self.model, self.average):
-            network.load_state_dict(shipped)
+    def shipped(self, kind: type[Engine] | None, folder: Path) -> nn.Module:
+        return kind.load_model(folder).transformer
 
 
 class LatentAutoencoderTrainer(AutoencoderTrainer):

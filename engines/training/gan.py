@@ -11,10 +11,10 @@ from torch import nn
 
 from engines import checkpoint
 from engines.base import Engine
-from engines.gan import DISCRIMINATOR
 from engines.networks.adversarial import discriminator_loss, generator_loss
 from engines.networks.conv_gan import ConvDiscriminator, ConvGenerator
 from engines.networks.style_gan import StyleDiscriminator, StyleGenerator
+from engines.style_gan import DISCRIMINATOR
 from engines.training.loop import Recipe, Trainer
 
 RECIPES = {
@@ -74,7 +74,7 @@ class StyleGANTrainer(GANTrainer):
         checkpoint.save(self.discriminator, folder / DISCRIMINATOR)
 
     def load_shipped(self, kind: type[Engine] | None, folder: Path) -> None:
-        Trainer.load_shipped(self, kind, folder)
+        Trainer.load_shipped(self, kind, folder)  # the generator, which a plain GAN refuses
         self.discriminator.load_state_dict(checkpoint.load(StyleDiscriminator, folder / DISCRIMINATOR).state_dict())
 
 

@@ -154,9 +154,13 @@ class Trainer:
 
     def load_shipped(self, kind: type[Engine] | None, folder: Path) -> None:
         """Continue from the weights that ship, for want of a state: the average takes the model's place, the optimizer starts anew."""
-        shipped = kind.load_model(folder).state_dict()
+        shipped = self.shipped(kind, folder).state_dict()
         for network in (self.model, self.average):
             network.load_state_dict(shipped)
+
+    def shipped(self, kind: type[Engine] | None, folder: Path) -> nn.Module:
+        """The network as it lies in `folder`."""
+        return kind.load_model(folder)
 
 
 def fit(
@@ -191,7 +195,8 @@ def fit(
         clock.set_from_log(log_path)
         snapshots.load(clock.progress)
     else:
-        log_path.unlink(missing_ok=True)
+        for left in (log_path, state_path, snapshots.path):
+            left.unlink(missing_ok=True)
     # 2. What it learns from
     torch.manual_seed(seed + clock.step)
     rng = torch.Generator().manual_seed(seed + clock.step)
@@ -206,8 +211,8 @@ def fit(
         if clock.step < STEPS_COUNTED:
             with FlopCounter() as counter:
                 terms = trainer.step(x, words)
-            clock.flops_per_step += counter.total / STEPS_COUNTED
             clock.flops += counter.total
+            clock.flops_per_step = clock.flops / (clock.step + 1)
         else:
             terms = trainer.step(x, words)
             clock.flops += clock.flops_per_step
@@ -215,13 +220,14 @@ def fit(
         trainer.update_average(clock.step)
         clock.seconds += time.perf_counter() - start
 
-        if clock.seconds - logged > LOG_EVERY or clock.progress == 1 or clock.step == 1:
+        due = snapshots.due(clock.progress)
+        if clock.seconds - logged > LOG_EVERY or due or clock.step == 1:
             logged = clock.seconds
             values = {key: round(value.item(), 5) for key, value in terms.items()}
             if not all(map(math.isfinite, values.values())):
                 raise FloatingPointError(f"training diverged at step {clock.step}: {values}")
-            write_log(log_path, clock, trainer.recipe.batch_size, values)
-        if snapshots.due(clock.progress):
+            write_log(log_path, clock, trainer.recipe.batch_size, values | ({"saved": True} if due else {}))
+        if due:
             engine = trainer.engine(kind, encoder)
             if engine:
                 snapshots.take(engine, clock)

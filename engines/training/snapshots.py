@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,8 @@ from engines.images import grid
 from engines.training.clock import Clock
 
 SNAPSHOT_MOMENTS = (0.05, 0.1, 0.2, 0.4, 0.7, 1.0)  # of the budget, when sample sets are drawn and saved
-SNAPSHOT_SIZE = 400  # images in each
+SNAPSHOT_SIZE = 400  # images in each, fewer where they are large
+SNAPSHOT_PIXELS = 2_000_000  # at most in each, colours counted
 
 
 class Snapshots:
@@ -21,7 +23,8 @@ class Snapshots:
     def __init__(self, path: Path, encoder: text.TextEncoder, labels: list[dict[str, str]]):
         self.path = path
         rng = np.random.default_rng(1)
-        chosen = rng.integers(len(labels), size=SNAPSHOT_SIZE)
+        size = min(SNAPSHOT_SIZE, SNAPSHOT_PIXELS // math.prod(encoder.world.image_shape))
+        chosen = rng.integers(len(labels), size=size)
         self.captions = tuple(encoder.world.caption(labels[i], rng) for i in chosen)
         self.passed = 0  # moments behind us
         self.taken: dict[str, list] = {"images": [], "flops": [], "seconds": [], "steps": []}
@@ -41,8 +44,9 @@ class Snapshots:
 
     def take(self, engine: Engine, clock: Clock) -> None:
         """Draw one set and write all of them."""
-        half = SNAPSHOT_SIZE // 2
-        parts = [final_images(engine, Request(self.captions[i : i + half], seed=i, num_images=half)) for i in (0, half)]
+        half = -(-len(self.captions) // 2)
+        halves = (self.captions[:half], self.captions[half:])
+        parts = [final_images(engine, Request(part, seed=i * half, num_images=len(part))) for i, part in enumerate(halves)]
         for key, value in (("images", np.concatenate(parts)), ("flops", clock.flops), ("seconds", clock.seconds), ("steps", clock.step)):
             self.taken[key].append(value)
         np.savez_compressed(self.path, captions=np.array(self.captions), **{key: np.array(value) for key, value in self.taken.items()})

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
+PACKAGES = ("python_avatars", "resvg_py")
 SIZE = 64  # pixels
 CROP = (21.0, 28.0, 222.0)  # x, y and side of the square cut out of the library's 264x280 canvas
 

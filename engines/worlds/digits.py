@@ -185,10 +185,10 @@ def vocabulary() -> list[str]:
 
 def refusal(words: list[str], known: list[str]) -> str | None:
     """Why a prompt of these words, of which some are `known`, cannot be drawn, or None: digits draws exactly one digit from 0 to 9."""
-    found = {int(w) if w.isdigit() else _NUMBERS.index(w) for w in words if w.isdigit() or w in _NUMBERS}
-    bigger = [w for w in words if w in _BIGGER_NUMBERS or (w.isdigit() and len(w) > 1)]
+    found = {int(w) if w.isdecimal() else _NUMBERS.index(w) for w in words if w.isdecimal() or w in _NUMBERS}
+    bigger = [w for w in words if w in _BIGGER_NUMBERS or (w.isdecimal() and len(w) > 1)]
     if bigger or len(found) > 1:
-        asked = " ".join(w for w in words if w in bigger or w in _NUMBERS or w.isdigit())
+        asked = " ".join(w for w in words if w in bigger or w in _NUMBERS or w.isdecimal())
         return f"digits draws one digit, 0 to 9; the prompt asks for {asked}"
     if set(words) - set(known) - MARKS and not set(known) & _telling_words():
         return f"{name} knows no word of this prompt that says which digit or how it is drawn; try: {'; '.join(examples[:3])}"

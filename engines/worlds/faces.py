@@ -9,13 +9,14 @@ from __future__ import annotations
 import hashlib
 import os
 from functools import partial
+from importlib.metadata import version
 from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
 
 from engines.worlds import avatars
-from engines.worlds.faces_language import INVISIBLE, compose, reconcile, vocabulary
+from engines.worlds.faces_language import INVISIBLE, compose, hidden_attributes, reconcile, vocabulary
 
 __all__ = ["caption", "compose", "load_images", "reconcile", "refusal", "sample_label", "vocabulary"]
 
@@ -102,10 +103,11 @@ def load_images(*, split: str, num_images: int | None = None, seed: int = 0) -> 
 
 
 def cache_file(split: str) -> Path:
-    """Where a drawn split is kept; its name changes with the code that draws it."""
+    """Where a drawn split is kept; its name changes with the code and the packages that draw it."""
     folder = os.environ.get("PLAYGROUND_CACHE")
     root = Path(folder) if folder else Path.home() / ".cache" / "generative-playground"
-    sources = b"".join(Path(module).read_bytes() for module in (__file__, avatars.__file__))
+    sources = b"".join(Path(module).read_bytes() for module in (__file__, avatars.__file__)) + repr(INVISIBLE).encode()
+    sources += "".join(version(package) for package in avatars.PACKAGES).encode()
     return root / f"faces-{hashlib.sha256(sources).hexdigest()[:12]}" / f"{split}.npy"
 
 
@@ -152,12 +154,7 @@ def _sample_values(rng: np.random.Generator) -> dict[str, str]:
 
 def hide(label: dict[str, str]) -> dict[str, str]:
     """The label as the picture shows it: no hair colour without hair or beard, no eyes behind sunglasses."""
-    label = dict(label)
-    if label["hair_style"] == "bald" and label["facial_hair"] == "none":
-        label["hair_color"] = "none"
-    if label["glasses"] == "sunglasses":
-        label["eyes"] = "hidden"
-    return label
+    return label | {key: value for key, value in INVISIBLE if key in hidden_attributes(label)}
 
 
 def is_held_out(label: dict[str, str]) -> bool:

@@ -56,13 +56,19 @@ def compose(label: dict[str, str], rng: np.random.Generator) -> Caption:
 
 def reconcile(attributes: dict[str, str]) -> tuple[dict[str, str], dict[str, str]]:
     """What of a reading can be seen, and what is set aside: hair colour of a bald face without a beard, eyes behind sunglasses."""
+    hidden = hidden_attributes(attributes)
+    kept = {key: value for key, value in attributes.items() if key not in hidden}
+    return kept, {key: value for key, value in attributes.items() if key in hidden}
+
+
+def hidden_attributes(attributes: dict[str, str]) -> set[str]:
+    """Which attributes the others hide."""
     hidden = set()
     if attributes.get("hair_style") == "bald" and attributes.get("facial_hair", "none") == "none":
         hidden.add("hair_color")
     if attributes.get("glasses") == "sunglasses":
         hidden.add("eyes")
-    kept = {key: value for key, value in attributes.items() if key not in hidden}
-    return kept, {key: value for key, value in attributes.items() if key in hidden}
+    return hidden
 
 
 def _compose(label: dict[str, str], rng: np.random.Generator) -> Caption:
@@ -70,6 +76,8 @@ def _compose(label: dict[str, str], rng: np.random.Generator) -> Caption:
     visible = [(key, value) for key, value in label.items() if (key, value) not in INVISIBLE]
     count = min(int(rng.choice(COUNTS, p=COUNT_SHARES)), len(visible))
     named = dict(visible[i] for i in rng.permutation(len(visible))[:count])
+    if label["hair_style"] == "bald" and "hair_color" in named:  # it is the beard's colour, which has to be said with it
+        named |= {key: label[key] for key in ("hair_style", "facial_hair")}
     chunks = _chunks(named, rng)
     rng.shuffle(chunks)
     if rng.random() < NOTHING_SHARE or (count == 0 and rng.random() < 0.8):

@@ -103,16 +103,16 @@ def attribute_figures(bench: Bench, found: dict[str, np.ndarray]) -> dict[str, F
         "class_distance": bench.figure(difference(everything), "", n=bench.num_images, method=method, interval=interval, judged=True),
     }
     answers = np.stack([found[key] for key in keys], axis=1)  # (N, A)
+    few = (bench.asked >= 0).sum(1) <= MOST_ASKED
     column = [keys.index(subject)]
-    named[f"adherence_{subject}"] = adherence_figure(bench, bench.asked[:, column], answers[:, column], what=subject)
-    named["adherence"] = adherence_figure(bench, bench.asked, answers, what="attributes")
+    named[f"adherence_{subject}"] = adherence_figure(bench, bench.asked[few][:, column], answers[few][:, column], what=subject)
+    named["adherence"] = adherence_figure(bench, bench.asked[few], answers[few], what="attributes")
     return named
 
 
 def adherence_figure(bench: Bench, asked: np.ndarray, found: np.ndarray, *, what: str) -> Figure:
-    """Share found of what the captions ask; those that ask for nothing, or for more than `MOST_ASKED` attributes, are left out of n."""
-    count = (asked >= 0).sum(1)
-    named = (count > 0) & (count <= MOST_ASKED)
+    """Share found of what captions of up to `MOST_ASKED` attributes ask; images that ask for nothing are left out of n."""
+    named = (asked >= 0).any(1)
     asked, found = asked[named], found[named]
     interval = metrics.bootstrap_interval(lambda chosen: metrics.adherence(asked[chosen], found[chosen]), len(asked), rng=bench.rng())
     method = f"share of the {what} named in captions (of up to {MOST_ASKED} attributes) that the judge reads in the picture"

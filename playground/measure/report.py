@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from engines import FAMILIES
+from engines import FAMILIES, worlds
 from engines.training.cards import FIGURES_END, FIGURES_START
 from playground import figures
 from playground.figures import Figure, Figures
 
 SUMMARY = (  # row of the table, figure, how the README calls it
-    ("quality", "adherence_digit", "digit read by the judge is the digit asked"),
+    ("quality", "adherence_{subject}", "{subject} read by the judge is the {subject} asked"),
     ("quality", "adherence", "attributes read by the judge as asked"),
     ("quality", "fd_ratio_classifier", "FD / floor, classifier's features"),
     ("quality", "fd_ratio_encoder", "FD / floor, autoencoder's features"),
@@ -35,10 +35,13 @@ def write_summary(world_name: str, readme: Path, *, root: Path) -> None:
     """Rewrite the short table of a world's engines in the project's README."""
     measured = figures.read(world_name, root=root)
     lines = [f"| {world_name} | {' | '.join(FAMILIES)} |", "|---|---|---|---|---|"]
-    for row, name, label in SUMMARY:
+    subject = worlds.load(world_name).subject
+    for row, *words in SUMMARY:
+        name, label = (word.format(subject=subject) for word in words)
         found = [measured.get(row, {}).get(engine, {}).get(name) for engine in FAMILIES]
         lines.append(f"| {label} | {' | '.join(cell(figure) if figure else 'not measured' for figure in found)} |")
-    readme.write_text(between_markers(readme.read_text(), "\n".join(lines)))
+    start = FIGURES_START.replace("figures", f"figures of {world_name}")
+    readme.write_text(between_markers(readme.read_text(), "\n".join(lines), start=start))
 
 
 def table(measured: Figures, engine: str) -> str:
@@ -67,10 +70,10 @@ def interval(figure: Figure) -> str:
     return "" if figure.low is None else f"{shown(figure.low)} to {shown(figure.high)}"
 
 
-def between_markers(text: str, content: str) -> str:
+def between_markers(text: str, content: str, *, start: str = FIGURES_START) -> str:
     """`text` with whatever stood between the markers replaced. Raises ValueError where a marker is missing."""
-    before, start, rest = text.partition(FIGURES_START)
+    before, found, rest = text.partition(start)
     _, end, after = rest.partition(FIGURES_END)
-    if not start or not end:
-        raise ValueError(f"the text must hold {FIGURES_START} and {FIGURES_END}")
+    if not found or not end:
+        raise ValueError(f"the text must hold {start} and {FIGURES_END}")
     return f"{before}{start}\n{content}\n{end}{after}"

@@ -21,6 +21,7 @@ from playground.measure.bench import Bench
 ROW = "resources"
 WITHIN = 1.1  # of the engine's own best Fréchet distance
 RESAMPLES = 200
+NOT_DRAWING = ("discriminator", "text_encoder")  # folders with weights that only train, or that all engines share
 
 log = logging.getLogger(__name__)
 
@@ -37,11 +38,11 @@ def measure_engine(bench: Bench, name: str) -> dict[str, Figure]:
     params = speed.chosen_params(engine, bench.read(speed.ROW).get(name, {}))
     count = 2 * speed.multiply_adds(engine, Request(bench.prompts[0], seed=bench.seed, params=params))
     parameters = sum(p.numel() for p in engine.model.parameters())
-    size = sum(path.stat().st_size for path in folder.rglob("*.safetensors"))
+    size = sum(path.stat().st_size for path in folder.rglob("*.safetensors") if path.parent.name not in NOT_DRAWING)
     named = {
         "image_flops": bench.figure(count, "FLOPs", n=1, method="two per multiply-add of one image at the speed row's settings"),
         "parameters": bench.figure(parameters, "", n=1, method="of the network that draws, text encoder left out"),
-        "file_size": bench.figure(size / 1e6, "MB", n=1, method="weights on disk, half precision"),
+        "file_size": bench.figure(size / 1e6, "MB", n=1, method="half-precision weights on disk of what draws, text encoder left out"),
         "peak_memory": bench.figure(
             peak_memory(f"{bench.world.name}/{name}", bench.root),
             "MB",
@@ -64,7 +65,7 @@ def training_figures(bench: Bench, folder: Path, image_flops: float) -> dict[str
         hours, spent = (sum(end[key] for end in ends.values()) for key in ("seconds", "flops"))
         method = "from the training logs of the engine and its parts; the model cards name the device"
         named["training_hours"] = bench.figure(hours / 3600, "h", n=1, method=method)
-        method = "counted for one step, times steps, from the training logs of the engine and its parts"
+        method = "counted for the first steps, their mean times steps, from the training logs of the engine and its parts"
         named["training_flops"] = bench.figure(spent, "FLOPs", n=1, method=method)
     if (folder / "progress.npz").is_file():
         with np.load(folder / "progress.npz") as progress:

@@ -10,10 +10,9 @@ import itertools
 import logging
 
 import numpy as np
-import torch
-from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
 
 from engines import Engine, Frame, Params, Request
+from engines.training.flops import FlopCounter
 from playground import metrics
 from playground.figures import Figure
 from playground.judges import SPACES
@@ -140,15 +139,7 @@ def measure_batch(bench: Bench, engine: Engine, params: Params) -> dict[str, Fig
 
 def multiply_adds(engine: Engine, request: Request) -> float:
     """Multiply-adds of one request: half of the FLOPs of all matrix products and convolutions."""
-    with FlopCounterMode(display=False, custom_mapping=CPU_ATTENTION) as counter:
+    with FlopCounter() as counter:
         for _ in engine.generate(request):
             pass
-    return counter.get_total_flops() / 2
-
-
-def _attention_flops(query, key, value, *_, out_shape=None, **__) -> int:
-    return sdpa_flop_count(query, key, value)
-
-
-# Attention on the CPU is missing from torch's table (2.13).
-CPU_ATTENTION = {torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: _attention_flops}
+    return counter.total / 2
