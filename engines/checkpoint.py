@@ -7,6 +7,7 @@ precision in memory. Anything missing, cut short or of another shape raises `Che
 from __future__ import annotations
 
 import copy
+import hashlib
 import json
 import tempfile
 from collections.abc import Iterator
@@ -105,6 +106,14 @@ def load_weights(module: torch.nn.Module, *paths: Path) -> None:
         module.load_state_dict(weights, strict=True)
     except RuntimeError as error:
         raise ValueError(f"{paths[0].name} is of another model ({error})") from error
+
+
+def fingerprint(folder: Path) -> str:
+    """First 16 hexadecimal digits of the sha256 of all weights in a folder, "" where there are none."""
+    digest, paths = hashlib.sha256(), sorted(folder.rglob("*.safetensors"))
+    for path in paths:
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:16] if paths else ""
 
 
 def _shared_names(module: torch.nn.Module) -> list[tuple[str, str]]:

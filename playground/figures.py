@@ -19,7 +19,7 @@ class Figure:
 
     low, high: its 95 % interval, None where there is none. unit: "" for a plain ratio. n: what it was taken over, images or
     runs as `method` says. seed: of the first image, None where nothing is random. judge: hash of the judge that scored it,
-    "" where none did.
+    "" where none did. weights: fingerprint of the engine's weights, "" for real images.
     """
 
     value: float
@@ -32,6 +32,7 @@ class Figure:
     high: float | None = None
     seed: int | None = None
     judge: str = ""
+    weights: str = ""
 
 
 Figures = dict[str, dict[str, dict[str, Figure]]]

@@ -11,13 +11,13 @@ import torch.nn.functional as F
 from tiny import draw_digit, make_data
 
 import engines
-from engines import Engine, Frame, Params, Reading, text, worlds
+from engines import Engine, Frame, Params, Reading, checkpoint, text, worlds
 from engines.base import slider
 from engines.networks import linear_vae
 from playground import figures, judges, metrics, table, train_judges
 from playground.figures import Figure
 from playground.measure import __main__ as program
-from playground.measure import report, resources, speed
+from playground.measure import quality, report, resources, speed
 from playground.measure.bench import Bench
 
 WORDS = {str(i): word for i, word in enumerate(["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"])}
@@ -129,6 +129,7 @@ def test_every_figure_says_what_it_is(root, rows):
                 assert figure.commit
                 assert figure.seed == 9
                 assert figure.judge in ("", judge.hash)
+                assert figure.weights == checkpoint.fingerprint(root / "digits" / engine)
                 assert figure.low is None or figure.low <= figure.value <= figure.high, (row, engine, name)
 
 
@@ -244,6 +245,19 @@ def test_measuring_one_row_again_keeps_the_others(root, monkeypatch):
         ["digits", "--rows", "quality", "--engines", "vae", "--threads", "1", "--root", str(root), "--out", str(root), "--seed", "9"]
     )
     assert figures.read("digits", root=root) == before
+
+
+def test_adherence_leaves_long_prompts_out(root, monkeypatch):
+    judge = judges.load("digits", root=root)
+    bench = Bench(worlds.load("digits"), judge, {"vae": Exact(torch.nn.Linear(20, 30), Reader())}, 60, 0)
+    found = {key: np.zeros(60, int) for key in bench.world.attributes}
+    everything = quality.attribute_figures(bench, found)
+    monkeypatch.setattr(quality, "MOST_ASKED", 1)
+    short = quality.attribute_figures(bench, found)
+    counts = (bench.asked >= 0).sum(1)
+    assert everything["adherence"].n == (counts > 0).sum()
+    assert short["adherence"].n == (counts == 1).sum() < everything["adherence"].n
+    assert short["adherence_digit"].n == ((counts == 1) & (bench.asked[:, 0] >= 0)).sum()
 
 
 def test_num_images_must_leave_an_equal_half(root):

@@ -5,7 +5,7 @@ import pytest
 
 import engines
 from engines import Request, checkpoint
-from playground import judges
+from playground import figures, judges
 
 PROMPTS = tuple(f"a {digit}" for digit in range(10))
 
@@ -34,3 +34,17 @@ def test_the_map_draws_from_two_numbers():
 def test_no_file_is_too_large_for_a_space():
     sizes = {path: path.stat().st_size for path in checkpoint.ROOT.rglob("*") if path.is_file() and path.parent.name != "state"}
     assert max(sizes.values()) < 9.5e6
+
+
+@pytest.mark.parametrize("family", engines.FAMILIES)
+def test_every_row_was_measured_with_the_weights_shipped(family):
+    weights = checkpoint.fingerprint(checkpoint.ROOT / "digits" / family)
+    rows = figures.read("digits")
+    for row in ("quality", "speed", "resources"):
+        assert {figure.weights for figure in rows[row][family].values()} == {weights}, row
+        assert judges_of(rows[row][family]) <= {judges.load("digits").hash, ""}, row
+
+
+def judges_of(named):
+    """The judges behind some figures."""
+    return {figure.judge for figure in named.values()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import time
 from dataclasses import dataclass, field
@@ -117,7 +118,9 @@ class Bench:
         return Figure(float(value), unit, n, method, self.machine, self.commit, low, high, self.seed, judge)
 
     def write(self, row: str, engine: str, named: dict[str, Figure]) -> None:
-        """Store the figures of one engine in one row and show them."""
+        """Store the figures of one engine in one row, stamped with its weights, and show them."""
+        weights = checkpoint.fingerprint(self.root / self.world.name / engine)
+        named = {name: dataclasses.replace(figure, weights=weights) for name, figure in named.items()}
         figures.write(self.world.name, row, engine, named, root=self.out)
         for name, figure in named.items():
             interval = "" if figure.low is None else f"  [{figure.low:.4g}, {figure.high:.4g}]"
