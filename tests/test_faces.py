@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import engines
 from engines import text, worlds
 from engines.worlds import avatars, faces, faces_language
 

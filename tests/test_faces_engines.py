@@ -1,110 +1,32 @@
-"""The contract of the engines for faces, over tiny random networks, and what is special to each of them."""
-
-import itertools
+"""What is special to each of the engines for faces; test_engines.py holds what all engines promise."""
 
 import numpy as np
 import pytest
 import torch
+from tiny_engines import PROMPTS, TINY, faces_encoder, make, token_painter
 
-from engines import CheckpointError, Request, checkpoint, latent_diffusion, text, tokens, vae, worlds
+from engines import CheckpointError, Request, checkpoint, latent_diffusion, tokens
 from engines import style_gan as style_engine
-from engines.networks import conv_vae, fsq, style_gan, token_transformer
-from engines.networks import latent_diffusion as networks
+from engines.networks import fsq, style_gan
 
-PROMPT = "a smiling face with round glasses"
-
-
-@pytest.fixture(scope="module")
-def encoder():
-    torch.manual_seed(0)
-    return text.build(worlds.load("faces"), width=32, layers=1, heads=2)
+PROMPT = PROMPTS["faces"][0]
 
 
-def make_painter():
-    transformer = token_transformer.TokenTransformer(codebook_size=16, width=32, layers=2, heads=2, text_dim=32)
-    return tokens.TokenPainter(transformer.eval(), fsq.FSQAutoencoder(levels=(4, 4), channels=(16, 16, 16)).eval())
-
-
-def make_denoiser():
-    transformer = networks.make_transformer((8, 8, 4), heads=2, head_dim=16, layers=2, text_dim=32)
-    torch.nn.init.normal_(transformer.proj_out.weight, std=0.5)  # a fresh one hears nothing of the text
-    return latent_diffusion.LatentDenoiser(transformer, networks.make_autoencoder(channels=(16, 16, 16, 16), latent_channels=4))
-
-
-TINY = {
-    "vae": lambda encoder: vae.ConvVAEEngine(conv_vae.ConvVAE(latent_dim=8, channels=(8, 8, 16, 16), text_dim=32), encoder),
-    "gan": lambda encoder: style_engine.StyleGANEngine(
-        style_gan.StyleGenerator(latent_dim=8, style_dim=16, mapping_layers=2, channels=(16, 8, 8, 8, 8), text_dim=32), encoder
-    ),
-    "autoregressive": lambda encoder: tokens.TokenEngine(make_painter(), encoder),
-    "diffusion": lambda encoder: latent_diffusion.LatentDiffusionEngine(make_denoiser(), encoder),
-}
-
-
-@pytest.fixture(scope="module", params=TINY)
-def engine(request, encoder):
-    torch.manual_seed(1)
-    return TINY[request.param](encoder)
-
-
-@pytest.fixture
-def make(encoder):
-    def build(family):
-        torch.manual_seed(1)
-        return TINY[family](encoder)
-
-    return build
-
-
-def ask(engine, prompt=PROMPT, **fields):
+def ask(engine, **fields):
     steps = {"num_inference_steps": 3} if hasattr(engine.params_type, "num_inference_steps") else {}
     params = engine.params_type(**{**steps, **fields.pop("params", {})})
-    return Request(prompt, params=params, **fields)
+    return Request(PROMPTS[engine.world.name][0], params=params, **fields)
 
 
 def last(frames):
     return list(frames)[-1]
 
 
-def test_frames_rise_and_hold_pictures(engine):
-    frames = list(engine.generate(ask(engine, seed=5, num_images=2)))
-    for before, after in itertools.pairwise(frames):
-        assert before.step < after.step
-        assert before.nfe < after.nfe
-        assert before.seconds < after.seconds
-    assert frames[-1].step == frames[-1].num_steps
-    for frame in frames:
-        assert frame.images.dtype == np.uint8
-        assert frame.images.shape == (2, 64, 64, 3)
-
-
-@pytest.mark.parametrize("prompt", [PROMPT, None])
-def test_an_image_alone_equals_the_same_image_in_a_batch(engine, prompt):
-    together = last(engine.generate(ask(engine, prompt, seed=20, num_images=3))).images
-    for i in range(3):
-        alone = last(engine.generate(ask(engine, prompt, seed=20 + i))).images[0]
-        assert np.abs(alone.astype(int) - together[i]).max() <= 1
-
-
-def test_the_prompt_and_the_seed_matter(engine):
-    def picture(prompt, seed):
-        return last(engine.generate(ask(engine, prompt, seed=seed))).images
-
-    assert not np.array_equal(picture(PROMPT, 1), picture(PROMPT, 2))
-    assert not np.array_equal(picture(PROMPT, 1), picture("a bald man with a beard", 1))
-
-
-def test_closing_early_leaves_gradients_on(engine):
-    frames = engine.generate(ask(engine))
-    next(frames)
-    frames.close()
-    assert torch.is_grad_enabled()
-    assert not torch.is_inference_mode_enabled()
-
-
-def test_saved_engines_load_and_draw_the_same(engine, encoder, tmp_path):
+@pytest.mark.parametrize("name", TINY)
+def test_saved_engines_load_and_draw_the_same(name, tmp_path):
+    engine = make(name)
     engine.save_model(tmp_path)
-    again = type(engine)(type(engine).load_model(tmp_path), encoder)
+    again = type(engine)(type(engine).load_model(tmp_path), engine.text_encoder)
     difference = last(again.generate(ask(again, seed=3))).images.astype(int) - last(engine.generate(ask(engine, seed=3))).images
     assert np.abs(difference).mean() < 3  # half precision
 
@@ -131,8 +53,8 @@ def test_modulated_convolutions_keep_the_variance(doubles):
     assert inside.std().item() == pytest.approx(1, abs=0.1)
 
 
-def test_truncation_pulls_styles_to_their_prompts_average(make):
-    engine = make("gan")
+def test_truncation_pulls_styles_to_their_prompts_average():
+    engine = make("faces/gan")
     z, prompts = torch.randn(4, 8), (PROMPT, PROMPT, "bald", "bald")
     full, half, none = (engine.map(z, prompts, truncation_psi=psi) for psi in (1.0, 0.5, 0.0))
     assert torch.allclose(half, (full + none) / 2, atol=1e-6)
@@ -142,8 +64,8 @@ def test_truncation_pulls_styles_to_their_prompts_average(make):
     assert np.array_equal(engine.synthesize(torch.from_numpy(frame.extra["w"])), frame.images)
 
 
-def test_the_discriminator_scores_any_picture(make, encoder, tmp_path):
-    engine = make("gan")
+def test_the_discriminator_scores_any_picture(tmp_path):
+    engine = make("faces/gan")
     engine.folder = tmp_path
     images = np.random.default_rng(0).integers(0, 256, (3, 64, 64, 3)).astype(np.uint8)
     with pytest.raises(CheckpointError, match=r"engines\.training faces/gan"):
@@ -176,7 +98,7 @@ def test_gradients_pass_through_the_rounding():
 
 
 def test_a_token_hears_only_what_came_before():
-    transformer = make_painter().transformer
+    transformer = token_painter().transformer
     words, mask, said = torch.randn(1, 6, 32), torch.ones(1, 6, dtype=torch.long), torch.randint(16, (1, 64))
     changed = said.clone()
     changed[0, 20] = (changed[0, 20] + 1) % 16
@@ -187,7 +109,7 @@ def test_a_token_hears_only_what_came_before():
 
 @torch.no_grad()
 def test_cached_decoding_equals_uncached_and_padding_changes_nothing():
-    transformer = make_painter().transformer
+    transformer = token_painter().transformer
     words, said = torch.randn(2, 6, 32), torch.randint(16, (2, 64))
     mask = torch.tensor([[1] * 6, [1] * 4 + [0] * 2])
     whole = transformer(said, words, mask)
@@ -197,8 +119,8 @@ def test_cached_decoding_equals_uncached_and_padding_changes_nothing():
     assert torch.allclose(transformer(said[1:], words[1:, :4], mask[1:, :4]), whole[1:], atol=1e-4)
 
 
-def test_frames_tell_the_tokens_so_far(make):
-    engine = make("autoregressive")
+def test_frames_tell_the_tokens_so_far():
+    engine = make("faces/autoregressive")
     frames = list(engine.generate(ask(engine, num_images=2)))
     assert len(frames) == 64 // tokens.TOKENS_PER_FRAME
     first = frames[0]
@@ -224,10 +146,11 @@ def test_top_k_and_top_p_leave_the_likeliest():
 
 
 @pytest.mark.parametrize("guidance_scale", [1.0, 3.0])
-def test_diffusers_opens_the_folder_and_draws_the_same_picture(make, guidance_scale, tmp_path):
+def test_diffusers_opens_the_folder_and_draws_the_same_picture(guidance_scale, tmp_path):
     from diffusers import DiffusionPipeline, PixArtAlphaPipeline
 
-    engine = make("diffusion")
+    engine = make("faces/diffusion")
+    engine.text_encoder = faces_encoder.__wrapped__()  # its own, to be rounded below
     engine.save_model(tmp_path)
     engine.model = engine.load_model(tmp_path).eval()  # both from half precision
     pipeline = DiffusionPipeline.from_pretrained(tmp_path)
@@ -249,8 +172,8 @@ def test_diffusers_opens_the_folder_and_draws_the_same_picture(make, guidance_sc
     assert np.abs((theirs * 255).round() - frame.images).max() <= 2
 
 
-def test_noisy_latents_can_be_shown_and_decoded(make):
-    engine = make("diffusion")
+def test_noisy_latents_can_be_shown_and_decoded():
+    engine = make("faces/diffusion")
     frames = list(engine.generate(ask(engine, num_images=2)))
     assert all(frame.extra["x_t"].shape == (2, 64, 64, 3) for frame in frames)
     assert frames[-1].extra["latents"].shape == (2, 4, 8, 8)

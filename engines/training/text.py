@@ -19,8 +19,8 @@ from engines.training import cards
 
 logger = logging.getLogger(__name__)
 
-STEPS = {"digits": 1500, "faces": 4000}
-BATCH_SIZE = 128
+STEPS = {"digits": 1500, "faces": 3500}
+BATCH_SIZE = {"digits": 128, "faces": 64}
 LEARNING_RATE = 1e-3
 
 
@@ -33,7 +33,7 @@ def train(world, *, steps: int, out: Path, device: str, command: str, seed: int 
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, LEARNING_RATE, total_steps=steps)
     start = time.perf_counter()
     for step in range(1, steps + 1):
-        captions, targets = make_batch(world, BATCH_SIZE, rng)
+        captions, targets = make_batch(world, BATCH_SIZE[world.name], rng)
         terms = loss(encoder, captions, {key: value.to(device) for key, value in targets.items()})
         optimizer.zero_grad(set_to_none=True)
         terms["loss"].backward()
