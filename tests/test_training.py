@@ -11,6 +11,7 @@ from tiny import make_data
 
 import engines
 from engines import CheckpointError, checkpoint, text, worlds
+from engines.networks import conv_vae, fsq, latent_diffusion, token_transformer
 from engines.networks.linear_vae import LinearVAE
 from engines.networks.linear_vae import loss as vae_loss
 from engines.networks.pixel_unet import loss as diffusion_loss
@@ -135,6 +136,67 @@ def test_one_batch_is_learnt_by_heart(model, loss, below):
         optimizer.step()
         values.append(value.item())
     assert np.mean(values[-20:]) < below * np.mean(values[:5])
+
+
+WORDS = (torch.randn(4, 5, 16, generator=torch.Generator().manual_seed(0)), torch.ones(4, 5, dtype=torch.long))
+
+
+@pytest.mark.parametrize(
+    ("model", "loss", "x", "words", "falls"),
+    [
+        (
+            lambda: token_transformer.TokenTransformer(16, 8, width=32, layers=1, heads=2, text_dim=16),
+            token_transformer.loss,
+            torch.arange(32).view(4, 8) * 7 % 16,
+            WORDS,
+            lambda before, after: after < 0.1 * before,
+        ),
+        (
+            lambda: latent_diffusion.make_transformer((4, 4, 4), heads=2, head_dim=16, layers=1, text_dim=16),
+            latent_diffusion.loss,
+            torch.randn(4, 4, 4, 4, generator=torch.Generator().manual_seed(1)),
+            WORDS,
+            lambda before, after: after < 0.6 * before,
+        ),
+        (
+            lambda: conv_vae.ConvVAE((16, 16, 3), latent_dim=8, channels=(16, 16), text_dim=16),
+            conv_vae.loss,
+            torch.rand(4, 3, 16, 16, generator=torch.Generator().manual_seed(2)) * 2 - 1,
+            WORDS[0][:, 0],
+            lambda before, after: after < before - 384,  # half of the 768 numbers, in nats: the mean squared error fell to 1 / e
+        ),
+        (
+            lambda: fsq.FSQAutoencoder((16, 16, 3), levels=(8, 8, 8, 8), channels=(32, 32)),
+            fsq.loss,
+            torch.rand(4, 3, 16, 16, generator=torch.Generator().manual_seed(2)) * 2 - 1,
+            None,
+            lambda before, after: after < 0.5 * before,
+        ),
+    ],
+)
+def test_networks_for_faces_learn_one_batch_by_heart(model, loss, x, words, falls):
+    torch.manual_seed(0)
+    network, values = model(), []
+    optimizer = torch.optim.AdamW(network.parameters(), lr=3e-3)
+    for _ in range(200):
+        value = loss(network, x, words)["loss"]
+        optimizer.zero_grad()
+        value.backward()
+        optimizer.step()
+        values.append(value.item())
+    assert falls(np.mean(values[:5]), np.mean(values[-20:]))
+
+
+def test_conv_vae_loss_matches_closed_form():
+    """Grey pictures drawn for black ones: mean squared error 1, so D / 2 log 1 = 0; KL of N(1, 1) is 0.5 per dimension."""
+    model = conv_vae.ConvVAE((16, 16, 3), latent_dim=4, channels=(8, 8), text_dim=2)
+    for layer, bias in ((model.finish, 0.0), (model.to_latent, torch.tensor([1.0] * 4 + [0.0] * 4))):
+        torch.nn.init.zeros_(layer.weight)
+        layer.bias.data = torch.zeros_like(layer.bias) + bias
+    terms = conv_vae.loss(model, -torch.ones(3, 3, 16, 16), torch.zeros(3, 2), beta=1.0)
+    assert terms["mse"].item() == pytest.approx(1)
+    assert terms["kl"].item() == pytest.approx(2)
+    assert terms["loss"].item() == pytest.approx(2, abs=1e-4)
 
 
 def test_gan_step_moves_both_networks():
