@@ -122,9 +122,9 @@ function showStatus(view) {
   setText(status, texts[view.state]);
   stage.dataset.state = view.state;
   const words = [
-    ...Object.entries(view.understood).map(([key, value]) => make("li", { class: "understood" }, make("small", { text: `${key} ` }), value)),
+    ...Object.entries(view.understood).map(([key, value]) => make("li", { class: "understood" }, ...named(key, value))),
     ...Object.entries(view.overruled).map(([key, value]) =>
-      make("li", { class: "ignored", title: "the first named counts, and what would be hidden is set aside" }, `set aside: ${key} `, make("s", { text: value })),
+      make("li", { class: "ignored", title: "the first named counts, and what would be hidden is set aside" }, "set aside: ", make("s", { text: `${spoken(key)} ${value}` })),
     ),
     ...view.ignored.map((word) => make("li", { class: "ignored" }, "ignored: ", make("s", { text: word }))),
   ];
@@ -143,7 +143,7 @@ function showPane(pane, data, view) {
   setText(pane.match.value, matchText(data));
   setText(pane.sharpness.value, data.sharpness === null ? "–" : `${data.sharpness.toFixed(2)} × real`);
   setText(pane.problem, data.error);
-  const chips = Object.entries(data.found).map(([key, share]) => foundChip(view.understood[key], share));
+  const chips = Object.entries(data.found).map(([key, share]) => foundChip(key, view.understood[key], share));
   pane.found.replaceChildren(...(data.note ? [make("li", { class: "no", text: data.note })] : chips));
 }
 
@@ -152,11 +152,17 @@ function matchText({ state, match, note }) {
   return note ? "not judged" : state === "done" ? "nothing asked" : "–";
 }
 
-function foundChip(value, share) {
+const spoken = (key) => key.replaceAll("_", " ");
+
+function named(key, value) {
+  return [make("small", { text: `${spoken(key)} ` }), value];
+}
+
+function foundChip(key, value, share) {
   const verdict = share === 1 ? "✓" : share === 0 ? "✗" : percent(share);
-  const spoken = share === 1 ? "found" : share === 0 ? "not found" : `found in ${percent(share)} of the pictures`;
+  const answer = share === 1 ? "found" : share === 0 ? "not found" : `found in ${percent(share)} of the pictures`;
   const mark = make("span", { "aria-hidden": "true", text: ` ${verdict}` });
-  return make("li", { class: share === 1 ? "yes" : share === 0 ? "no" : "some" }, value, mark, make("span", { class: "unseen", text: ` ${spoken}` }));
+  return make("li", { class: share === 1 ? "yes" : share === 0 ? "no" : "some" }, ...named(key, value), mark, make("span", { class: "unseen", text: ` ${answer}` }));
 }
 
 function setMoment(pane, { step, steps, seconds, calls }) {
