@@ -115,11 +115,17 @@ def first_within(distances: list[float]) -> int:
 
 def peak_memory(name: str, root: Path) -> float:
     """Megabytes resident at most in a fresh process that loads an engine and draws one picture."""
+    # On Linux ru_maxrss would count what this process held when it started the other one.
     program = (
         "import pathlib, resource, sys, engines\n"
         "engine = engines.load(sys.argv[1], root=pathlib.Path(sys.argv[2]))\n"
         "for _ in engine.generate(engines.Request()): pass\n"
-        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == 'darwin' else 1024) / 1e6)\n"
+        "status = pathlib.Path('/proc/self/status')\n"
+        "if status.is_file():\n"
+        "    line = next(line for line in status.read_text().splitlines() if line.startswith('VmHWM'))\n"
+        "    print(int(line.split()[1]) * 1024 / 1e6)\n"
+        "else:\n"
+        "    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == 'darwin' else 1024) / 1e6)\n"
     )
     command = [sys.executable, "-c", program, name, str(root.resolve())]
     answer = subprocess.run(command, capture_output=True, text=True, check=True, cwd=checkpoint.ROOT.parent)
