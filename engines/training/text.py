@@ -19,7 +19,7 @@ from engines.training import cards
 
 logger = logging.getLogger(__name__)
 
-STEPS = {"digits": 1500, "faces": 3500}
+STEPS = {"digits": 1500, "faces": 10_000}
 BATCH_SIZE = {"digits": 128, "faces": 64}
 LEARNING_RATE = 1e-3
 

@@ -1,0 +1,46 @@
+"""How the trained text encoder of faces reads prompts that its grammar did not make."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import engines
+from engines import checkpoint
+from engines.worlds import faces
+
+pytestmark = pytest.mark.skipif(not (checkpoint.ROOT / "faces" / "text").is_dir(), reason="the text encoder of faces is not trained yet")
+PROMPTS = [json.loads(line) for line in Path(__file__).with_name("faces_prompts.jsonl").read_text().splitlines()]
+
+
+def test_ordinary_peoples_prompts_are_read():
+    """At least 97 % of all attributes, named or not, and 95 % of those that a prompt names."""
+    readings = [engines.read("faces", prompt["prompt"]).attributes for prompt in PROMPTS]
+    right = [
+        [reading.get(key) == prompt["attributes"].get(key) for key in faces.attributes]
+        for reading, prompt in zip(readings, PROMPTS, strict=True)
+    ]
+    named = [reading.get(key) == value for reading, p in zip(readings, PROMPTS, strict=True) for key, value in p["attributes"].items()]
+    assert np.mean(right) >= 0.97
+    assert np.mean(named) >= 0.95
+
+
+@pytest.mark.parametrize(
+    ("prompt", "attributes", "overruled"),
+    [
+        ("bald with long red hair", {"hair_style": "bald"}, {"hair_style": "straight", "hair_color": "red"}),
+        ("sunglasses, heart eyes", {"glasses": "sunglasses"}, {"eyes": "hearts"}),
+        ("a bald man with a red beard", {"hair_style": "bald", "hair_color": "red", "facial_hair": "beard"}, {}),
+    ],
+)
+def test_contradictions_are_read_by_the_stated_rule(prompt, attributes, overruled):
+    reading = engines.read("faces", prompt)
+    assert (reading.attributes, reading.overruled) == (attributes, overruled)
+
+
+@pytest.mark.parametrize("prompt", ["七つの顔", "🧔‍♂️🕶️", "<script>alert(1)</script>", "лицо с бородой", "a" * 200, "\x00\ufeff", ".,;!?"])
+def test_strange_prompts_are_read_as_far_as_understood(prompt):
+    reading = engines.read("faces", prompt)
+    assert reading.attributes == {}
+    assert reading.refusal is None
