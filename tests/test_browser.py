@@ -206,9 +206,12 @@ def test_examples_dice_and_settings(open_page, fake_address):
     wait_until_done(tab)
     tab.get_by_role("button", name="Advanced settings").click()
     steps = tab.get_by_label("number input for Steps")
-    steps.fill("33")
-    steps.press("Tab")
-    tab.wait_for_function("(input) => input.value === '33'", arg=steps.element_handle())
+    for _ in range(20):  # Gradio may still be replacing the fields of an accordion that has just opened
+        steps.fill("33")
+        steps.press("Tab")
+        tab.wait_for_timeout(300)
+        if steps.input_value() == "33":
+            break
     draw(tab)
     tab.wait_for_function("location.search.includes('diffusion.num_inference_steps=33')")
     wait_until_done(tab)
