@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -16,12 +18,15 @@ import torch.nn.functional as F
 
 from engines import text
 from engines.training import cards
+from engines.worlds.captions import Caption
 
 logger = logging.getLogger(__name__)
 
 STEPS = {"digits": 1500, "faces": 10_000}
 BATCH_SIZE = {"digits": 128, "faces": 64}
-LEARNING_RATE = 1e-3
+BUCKETS = 16  # batches sorted by length together, so that little of a batch is padding: nearly twice as fast for faces
+LEARNING_RATE = {"digits": 1e-3, "faces": 2e-3}
+WARMUP = 0.1  # share of the steps in which the learning rate rises
 
 
 def train(world, *, steps: int, out: Path, device: str, command: str, seed: int = 0) -> text.TextEncoder:
@@ -29,11 +34,11 @@ def train(world, *, steps: int, out: Path, device: str, command: str, seed: int 
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
     encoder = text.build(world).to(device).train()
-    optimizer = torch.optim.AdamW(encoder.parameters(), lr=LEARNING_RATE, weight_decay=0.01)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, LEARNING_RATE, total_steps=steps)
+    rate = LEARNING_RATE[world.name]
+    optimizer = torch.optim.AdamW(encoder.parameters(), lr=rate, weight_decay=0.01, fused=True)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, total_steps=steps, pct_start=WARMUP)
     start = time.perf_counter()
-    for step in range(1, steps + 1):
-        captions, targets = make_batch(world, BATCH_SIZE[world.name], rng)
+    for step, (captions, targets) in enumerate(islice(batches(world, BATCH_SIZE[world.name], rng), steps), start=1):
         terms = loss(encoder, captions, {key: value.to(device) for key, value in targets.items()})
         optimizer.zero_grad(set_to_none=True)
         terms["loss"].backward()
@@ -50,9 +55,21 @@ def train(world, *, steps: int, out: Path, device: str, command: str, seed: int 
     return encoder
 
 
-def make_batch(world, size: int, rng: np.random.Generator) -> tuple[list[str], dict[str, torch.Tensor]]:
-    """Random captions and, per head, the index of the value named (or overruled), one past the last when there is none (N,)."""
-    captions = [world.compose(world.random_label(rng), rng) for _ in range(size)]
+def batches(world, size: int, rng: np.random.Generator) -> Iterator[tuple[list[str], dict[str, torch.Tensor]]]:
+    """Endless batches of random captions, each of captions of about the same length; targets as in `with_targets`."""
+    while True:
+        captions = sorted(random_captions(world, BUCKETS * size, rng), key=lambda caption: len(text.split_words(caption.text)))
+        for i in rng.permutation(BUCKETS):
+            yield with_targets(world, captions[i * size : (i + 1) * size])
+
+
+def random_captions(world, count: int, rng: np.random.Generator) -> list[Caption]:
+    """Captions of random labels."""
+    return [world.compose(world.random_label(rng), rng) for _ in range(count)]
+
+
+def with_targets(world, captions: list[Caption]) -> tuple[list[str], dict[str, torch.Tensor]]:
+    """Their texts and, per head, the index of the value named (or overruled), one past the last when there is none (N,)."""
     targets = {key: _indices(values, [caption.named.get(key) for caption in captions]) for key, values in world.attributes.items()}
     if world.contradictions:
         for key, values in world.attributes.items():
@@ -74,6 +91,6 @@ def loss(encoder: text.TextEncoder, captions: list[str], targets: dict[str, torc
 @torch.inference_mode()
 def attribute_accuracy(encoder: text.TextEncoder, rng: np.random.Generator, *, num_captions: int = 2000) -> dict[str, float]:
     """Share of fresh captions whose every attribute, named or not, is read right."""
-    captions, targets = make_batch(encoder.world, num_captions, rng)
+    captions, targets = with_targets(encoder.world, random_captions(encoder.world, num_captions, rng))
     embeddings = encoder(captions)
     return {key: (head(embeddings).argmax(1).cpu() == targets[key]).float().mean().item() for key, head in encoder.heads.items()}
