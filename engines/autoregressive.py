@@ -40,6 +40,7 @@ class AutoregressiveEngine(Engine):
 
     family = "autoregressive"
     params_type = AutoregressiveParams
+    max_threads = 1  # a pixel is too little work to share out
 
     @staticmethod
     def load_model(folder: Path) -> nn.Module:

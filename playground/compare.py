@@ -20,8 +20,8 @@ import engines
 from engines import CheckpointError, Frame, Params, Reading, Request, worlds
 from engines.base import check_number
 from playground import metrics
-from playground.film import Film
-from playground.machine import Machine
+from playground.film import Film, data_uri, png, sheet
+from playground.machine import Machine, threads_for
 
 MAX_PICTURES = 16
 TICK = 0.1  # seconds between two looks at a working engine
@@ -101,10 +101,18 @@ class Pane:
     marks: Marks | None = None
     error: str = ""
     note: str = ""  # why there are no marks
+    _encoded: tuple[Frame | None, str] = (None, "")
 
     @property
     def family(self) -> str:
         return self.name.partition("/")[2]
+
+    @property
+    def picture(self) -> str:
+        """`shown` as a data URI of its pictures side by side, encoded once; "" before there is one."""
+        if self._encoded[0] is not self.shown:
+            self._encoded = (self.shown, data_uri(png(sheet([self.shown.images])), "image/png") if self.shown else "")
+        return self._encoded[1]
 
 
 class Comparison:
@@ -240,7 +248,7 @@ def _draw(order: Order, pane: Pane, machine: Machine, stop: threading.Event) -> 
     params = make_params(engines.engine_type(pane.name).params_type, pane.family, order.settings.get(pane.family, {}))
     engine = machine.engine(pane.name)
     deadline = time.monotonic() + TURN_LIMIT
-    with closing(engine.generate(Request(order.prompt, order.seed, order.num_images, params))) as frames:
+    with threads_for(engine), closing(engine.generate(Request(order.prompt, order.seed, order.num_images, params))) as frames:
         for frame in frames:
             pane.film.add(frame)
             if stop.is_set():

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -50,3 +51,14 @@ class Machine:
         if world not in self._judges:
             self._judges[world] = self._load_judge(world)
         return self._judges[world]
+
+
+@contextmanager
+def threads_for(engine: Engine) -> Iterator[None]:
+    """Give torch no more threads than the engine gains from; the processor's other cores stay with the page and its visitors."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(min(before, engine.max_threads))
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

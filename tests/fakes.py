@@ -19,6 +19,8 @@ NAMES = [name for name in engines.available() if name.startswith(f"{WORLD}/")]
 class Fake:
     """An engine of a few grey frames whose clock claims 10 ms a frame, whatever the time of day."""
 
+    max_threads = 64
+
     def __init__(self, name: str, *, num_steps: int = 3, before_frame: Callable[[int], None] = lambda step: None):
         self.name, self.num_steps, self.before_frame = name, num_steps, before_frame
         self.requests: list[Request] = []

@@ -13,15 +13,17 @@ from urllib.parse import parse_qsl
 
 import numpy as np
 import pytest
+import torch
 from fakes import NAMES, WORLD, Fake, make_machine
 from PIL import Image
 
 import engines
 from engines import CheckpointError, Frame, checkpoint
+from playground import compare as compare_module
 from playground import recording
 from playground.compare import MAX_PICTURES, PACES, REAL_TIME, SLOW_MOTION, STEP_BY_STEP, Order, State, compare, show_times
 from playground.film import MAX_BYTES, MAX_FRAMES, Film
-from playground.machine import Machine
+from playground.machine import NUM_THREADS, Machine
 from playground.ui import link
 from playground.ui.panes import pack_download, pack_films, view
 from playground.ui.runs import Runs
@@ -61,6 +63,34 @@ def test_two_visitors_never_run_at_once():
     for thread in threads:
         thread.join()
     assert most[0] == 1
+
+
+def test_an_engine_gets_no_more_threads_than_it_gains_from():
+    threads = {}
+
+    class Single(Fake):
+        max_threads = 1
+
+    def load(name: str) -> Fake:
+        kind = Single if name == NAMES[2] else Fake
+        return kind(name, before_frame=lambda step: threads.setdefault(name, torch.get_num_threads()))
+
+    machine = make_machine(load)
+    finish(Order(WORLD, seed=1), machine)
+    assert list(threads.values()) == [NUM_THREADS, NUM_THREADS, 1, NUM_THREADS]
+    assert machine.submit(torch.get_num_threads).result() == NUM_THREADS
+
+
+def test_a_picture_is_encoded_once_while_it_stays_on_show(monkeypatch):
+    encoded = []
+    monkeypatch.setattr(compare_module, "png", lambda image: encoded.append(image) or b"")
+    for comparison in compare(Order(WORLD, seed=1), make_machine()):
+        for pane in comparison.panes:
+            assert (pane.picture == "") == (pane.shown is None)
+    assert 4 <= len(encoded) <= 4 * 3
+    before = len(encoded)
+    assert all(pane.picture for pane in comparison.panes)
+    assert len(encoded) == before
 
 
 def test_every_engine_gets_the_same_request_with_its_own_settings():

@@ -37,15 +37,17 @@ def train(world, *, steps: int, out: Path, device: str, command: str, seed: int 
     rate = LEARNING_RATE[world.name]
     optimizer = torch.optim.AdamW(encoder.parameters(), lr=rate, weight_decay=0.01, fused=True)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, total_steps=steps, pct_start=WARMUP)
-    start = time.perf_counter()
+    start, losses = time.perf_counter(), []
     for step, (captions, targets) in enumerate(islice(batches(world, BATCH_SIZE[world.name], rng), steps), start=1):
         terms = loss(encoder, captions, {key: value.to(device) for key, value in targets.items()})
         optimizer.zero_grad(set_to_none=True)
         terms["loss"].backward()
         optimizer.step()
         schedule.step()
+        losses.append(terms["loss"].item())
         if step % 200 == 0 or step == steps:
-            logger.info("step %d  loss %.5f", step, terms["loss"].item())
+            logger.info("step %d  loss %.5f", step, np.mean(losses))  # batches of long captions lose more
+            losses.clear()
     encoder.eval()
     seconds = time.perf_counter() - start
     accuracy = attribute_accuracy(encoder, np.random.default_rng(seed + 1))

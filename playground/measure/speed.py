@@ -16,6 +16,7 @@ from engines.training.flops import FlopCounter
 from playground import metrics
 from playground.figures import Figure
 from playground.judges import SPACES
+from playground.machine import threads_for
 from playground.measure.bench import Bench
 from playground.measure.quality import ratio_figure
 
@@ -95,7 +96,8 @@ def time_interleaved(bench: Bench, settings: dict[str, Params]) -> dict[str, lis
     for run in range(WARM_UPS + RUNS):
         for name, params in settings.items():
             request = Request(bench.prompts[run % bench.num_images], seed=bench.seed + run, params=params)
-            frames = list(bench.engines[name].generate(request))
+            with threads_for(bench.engines[name]):
+                frames = list(bench.engines[name].generate(request))
             if run >= WARM_UPS:
                 runs[name].append(frames)
     return runs
@@ -131,7 +133,8 @@ def measure_batch(bench: Bench, engine: Engine, params: Params) -> dict[str, Fig
     prompts = tuple(itertools.islice(itertools.cycle(bench.prompts), BATCH))
     seconds = []
     for run in range(4):
-        *_, last = engine.generate(Request(prompts, seed=bench.seed + run, num_images=BATCH, params=params))
+        with threads_for(engine):
+            *_, last = engine.generate(Request(prompts, seed=bench.seed + run, num_images=BATCH, params=params))
         seconds.append(last.seconds)
     rate = BATCH / float(np.median(seconds[1:]))
     return {"images_per_second": bench.figure(rate, "images/s", n=3, method=f"engine time of batches of {BATCH}, median of n")}

@@ -76,7 +76,7 @@ def _view_pane(pane: Pane) -> dict[str, Any]:
         "state": pane.state,
         "error": pane.error,
         "note": pane.note,
-        "picture": data_uri(png(sheet([frame.images])), "image/png") if frame else "",
+        "picture": pane.picture,
         "step": frame.step if frame else 0,
         "steps": frame.num_steps if frame else 1,
         "seconds": frame.seconds if frame else None,
