@@ -30,6 +30,7 @@ __all__ = [
     "Request",
     "available",
     "engine_type",
+    "is_trained",
     "load",
     "read",
     "world_names",
@@ -59,12 +60,13 @@ def available() -> list[str]:
 
 def world_names() -> tuple[str, ...]:
     """Names of the worlds of which at least one engine has been trained, or of the first world."""
-    trained = (
-        world
-        for world, families in _CLASSES.items()
-        if any((checkpoint.ROOT / world / family / "README.md").is_file() for family in families)
-    )
+    trained = (world for world, families in _CLASSES.items() if any(is_trained(f"{world}/{family}") for family in families))
     return tuple(trained) or ("digits",)
+
+
+def is_trained(name: str) -> bool:
+    """Whether the folder of an engine holds a model card, which training leaves with its weights."""
+    return (checkpoint.ROOT / name / "README.md").is_file()
 
 
 def engine_type(name: str) -> type[Engine]:

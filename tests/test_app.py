@@ -20,7 +20,10 @@ from gradio_client import Client
 from gradio_client.exceptions import AppError
 from PIL import Image
 
+import engines
+from engines import checkpoint
 from playground.ui import page
+from playground.ui.compare_tab import default_order
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -112,6 +115,21 @@ def test_an_unknown_call_is_not_found(address, path):
 def test_monitoring_is_closed(address):
     with pytest.raises(urllib.error.HTTPError):
         urllib.request.urlopen(address + "monitoring")
+
+
+def test_a_world_is_offered_with_its_first_engine_and_comes_first_with_its_last(tmp_path, monkeypatch):
+    def train(name: str) -> None:
+        (tmp_path / name).mkdir(parents=True)
+        (tmp_path / name / "README.md").write_text("card")
+
+    monkeypatch.setattr(checkpoint, "ROOT", tmp_path)
+    assert engines.world_names() == ("digits",)
+    for family in engines.FAMILIES:
+        train(f"digits/{family}")
+        train(f"faces/{family}")
+        assert engines.world_names() == ("digits", "faces")
+        complete = family == engines.FAMILIES[-1]
+        assert default_order().world == ("faces" if complete else "digits")
 
 
 def test_app_starts_from_the_command_line():
