@@ -216,7 +216,21 @@ def test_text_recipe_learns_and_saves(tmp_path):
     encoder = text_recipe.train(worlds.load("digits"), steps=4, out=tmp_path / "digits" / "text", device="cpu", command="test")
     again = text.load("digits", root=tmp_path)
     assert torch.allclose(encoder.encode(("thin 7",)), again.encode(("thin 7",)), atol=0.02)
-    assert "2,000 fresh captions" in (tmp_path / "digits" / "text" / "README.md").read_text()
+    card = (tmp_path / "digits" / "text" / "README.md").read_text()
+    assert "2,000 fresh captions" in card
+    assert "| steps | 4 |" in card
+
+
+def test_text_recipe_goes_on_from_a_trained_encoder(tmp_path):
+    digits, out = worlds.load("digits"), tmp_path / "digits" / "text"
+    settings = {"out": out, "device": "cpu", "command": "test", "root": tmp_path}
+    first = text_recipe.train(digits, steps=30, **settings)
+    captions = text_recipe.with_targets(digits, text_recipe.random_captions(digits, 200, np.random.default_rng(5)))
+    with torch.no_grad():
+        before = text_recipe.loss(first, *captions)["loss"].item()
+        after = text_recipe.loss(text_recipe.train(digits, steps=30, resume=True, **settings), *captions)["loss"].item()
+    assert after < before
+    assert "| steps | 30, then 30 |" in (out / "README.md").read_text()
 
 
 def test_learning_rate_rises_then_falls_to_zero():

@@ -40,7 +40,8 @@ def main(arguments: list[str] | None = None) -> None:
     world = worlds.load(world_name)
     if engine_name == "text":
         out = args.out or checkpoint.ROOT / args.name
-        text_recipe.train(world, steps=args.steps or text_recipe.STEPS[world_name], out=out, device=device, command=command, seed=args.seed)
+        steps = args.steps or text_recipe.STEPS[world_name]
+        text_recipe.train(world, steps=steps, out=out, device=device, command=command, resume=args.resume, seed=args.seed)
         return
 
     engine_type = engines.engine_type(args.name)
@@ -75,7 +76,9 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("name", help=f"<world>/<family> for {' or '.join(worlds.NAMES)}, {', '.join((*SIBLINGS, *PARTS))}, or <world>/text")
     parser.add_argument("--minutes", type=float, help="budget in minutes of training (default: the recipe's)")
     parser.add_argument("--steps", type=int, help="budget in optimizer steps, instead of minutes")
-    parser.add_argument("--resume", action="store_true", help="continue the run in the output folder")
+    parser.add_argument(
+        "--resume", action="store_true", help="continue the run in the output folder (text: the encoder under checkpoints/)"
+    )
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
     parser.add_argument("--scale", choices=("default", "large"), default="default", help="two CPU cores, or one data-centre GPU")
     parser.add_argument("--learning-rate-scale", type=float, default=1.0, help="multiply the recipe's learning rate")

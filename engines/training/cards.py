@@ -78,20 +78,28 @@ def _how_made(world, trainer, clock, *, command: str, commit: str, scale: str, n
 | compute | {clock.flops:.3g} FLOPs (counted for the first steps, their mean times steps) |"""
 
 
-def write_text_card(out: Path, encoder, *, command: str, accuracy: dict[str, float], steps: int, seconds: float) -> None:
+def write_text_card(
+    out: Path, encoder, *, command: str, accuracy: dict[str, float], steps: int, seconds: float, resumed: bool = False
+) -> None:
     """README.md of a text encoder, with its accuracy on fresh captions."""
     rows = "\n".join(f"| {key} | {100 * value:.2f} % |" for key, value in accuracy.items())
     parameters = sum(p.numel() for p in encoder.parameters())
+    made = {"command": f"`{command}`", "commit": commit(), "steps": f"{steps:,}", "minutes": f"{seconds / 60:.1f}"}
+    made = "\n".join(f"| {row} | {history(out, row, now, resumed=resumed)} |" for row, now in made.items())
     card = f"""---
 license: apache-2.0
 ---
 # {encoder.world.name}/text
 
 {type(encoder.model).__name__} ({parameters:,} parameters, {len(encoder.tokenizer)} words) with heads that name attributes;
-engines use its embedding.
+engines use its embedding. It learned from captions made by the world's own grammar.
 
-Made by `{command}` at commit {commit()}: {steps:,} steps, {seconds / 60:.1f} minutes on {device_name(encoder.device)}, captions
-made by the world's own grammar. Attributes read right in 2,000 fresh captions, named or not:
+| made by | |
+|---|---|
+{made}
+| device | {device_name(encoder.device)} |
+
+Attributes read right in 2,000 fresh captions, named or not:
 
 | attribute | accuracy |
 |---|---|

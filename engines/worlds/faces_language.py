@@ -26,7 +26,7 @@ UNKNOWN = "zzz"  # stands for any word outside the vocabulary
 COUNTS = (0, 1, 2, 3, 4, 5, 6, 7, 9, 11)  # of attributes named, and how often
 COUNT_SHARES = (0.07, 0.2, 0.22, 0.17, 0.1, 0.07, 0.06, 0.05, 0.03, 0.03)
 NOTHING_SHARE = 0.45  # of captions say something besides that means nothing here
-CONTRADICTION_SHARE = 0.06
+CONTRADICTION_SHARE = 0.06  # of captions, unless asked for more
 
 WORDS = tomllib.loads(Path(__file__).with_name("faces_words.toml").read_text(encoding="utf-8"))
 PHRASES, FORMS, NOTHING, FRAME = (WORDS[key] for key in ("phrases", "forms", "nothing", "frame"))
@@ -46,10 +46,10 @@ class Chunk:
     text: str
 
 
-def compose(label: dict[str, str], rng: np.random.Generator) -> Caption:
+def compose(label: dict[str, str], rng: np.random.Generator, *, contradiction_share: float = CONTRADICTION_SHARE) -> Caption:
     """A caption for a face with these attributes, and what it names: none to all of them, in one of many wordings."""
     while True:
-        caption = _compose(label, rng)
+        caption = _compose(label, rng, contradiction_share)
         if len(caption.text) <= MAX_LENGTH and len(re.findall(r"[\w']+|[^\w\s]", caption.text)) <= MAX_WORDS:
             return caption
 
@@ -71,7 +71,7 @@ def hidden_attributes(attributes: dict[str, str]) -> set[str]:
     return hidden
 
 
-def _compose(label: dict[str, str], rng: np.random.Generator) -> Caption:
+def _compose(label: dict[str, str], rng: np.random.Generator, contradiction_share: float) -> Caption:
     # 1. What to say
     visible = [(key, value) for key, value in label.items() if (key, value) not in INVISIBLE]
     count = min(int(rng.choice(COUNTS, p=COUNT_SHARES)), len(visible))
@@ -85,7 +85,7 @@ def _compose(label: dict[str, str], rng: np.random.Generator) -> Caption:
             chunks.insert(rng.integers(len(chunks) + 1), _say_nothing(label, rng))
     # 2. How to say it; what is overruled comes last, since the first named counts
     text = _pick(rng, (_as_noun_phrase, _as_noun_phrase, _as_sentences, _as_list))(chunks, rng)
-    overruled = _contradiction(label, named, rng) if rng.random() < CONTRADICTION_SHARE else {}
+    overruled = _contradiction(label, named, rng) if rng.random() < contradiction_share else {}
     if overruled:
         last = _chunks(overruled, rng)
         rng.shuffle(last)
