@@ -100,7 +100,8 @@ class TextEncoder(nn.Module):
             if value < len(values):
                 named[key] = values[value]
         attributes, hidden = self.world.reconcile({key: named[key] for key in self.world.attributes if key in named})
-        overruled = {key: named[f"overruled {key}"] for key in self.world.attributes if f"overruled {key}" in named} | hidden
+        overruled = {key: named[f"overruled {key}"] for key in self.world.attributes if f"overruled {key}" in named}
+        overruled = {key: value for key, value in overruled.items() if value != attributes.get(key)} | hidden
         ignored = tuple(w for w in split_words(prompt) if w not in self.words and w[0].isalnum())
         return Reading(attributes, ignored, self.refusal(prompt), overruled)
 

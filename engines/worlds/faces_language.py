@@ -25,6 +25,8 @@ UNKNOWN = "zzz"  # stands for any word outside the vocabulary
 
 COUNTS = (0, 1, 2, 3, 4, 5, 6, 7, 9, 11)  # of attributes named, and how often
 COUNT_SHARES = (0.07, 0.2, 0.22, 0.17, 0.1, 0.07, 0.06, 0.05, 0.03, 0.03)
+CONTRADICTING_COUNTS = (1, 2, 3, 5, 8)  # the same, in captions that contradict themselves
+CONTRADICTING_SHARES = (0.4, 0.25, 0.15, 0.12, 0.08)
 NOTHING_SHARE = 0.45  # of captions say something besides that means nothing here
 CONTRADICTION_SHARE = 0.06  # of captions, unless asked for more
 
@@ -74,8 +76,12 @@ def hidden_attributes(attributes: dict[str, str]) -> set[str]:
 def _compose(label: dict[str, str], rng: np.random.Generator, contradiction_share: float) -> Caption:
     # 1. What to say
     visible = [(key, value) for key, value in label.items() if (key, value) not in INVISIBLE]
-    count = min(int(rng.choice(COUNTS, p=COUNT_SHARES)), len(visible))
+    contradicting = rng.random() < contradiction_share
+    counts, shares = (CONTRADICTING_COUNTS, CONTRADICTING_SHARES) if contradicting else (COUNTS, COUNT_SHARES)
+    count = min(int(rng.choice(counts, p=shares)), len(visible))
     named = dict(visible[i] for i in rng.permutation(len(visible))[:count])
+    if contradicting and label["hair_style"] == "bald" and rng.random() < 0.7:
+        named["hair_style"] = "bald"
     if label["hair_style"] == "bald" and "hair_color" in named:  # it is the beard's colour, which has to be said with it
         named |= {key: label[key] for key in ("hair_style", "facial_hair")}
     chunks = _chunks(named, rng)
@@ -85,7 +91,7 @@ def _compose(label: dict[str, str], rng: np.random.Generator, contradiction_shar
             chunks.insert(rng.integers(len(chunks) + 1), _say_nothing(label, rng))
     # 2. How to say it; what is overruled comes last, since the first named counts
     text = _pick(rng, (_as_noun_phrase, _as_noun_phrase, _as_sentences, _as_list))(chunks, rng)
-    overruled = _contradiction(label, named, rng) if rng.random() < contradiction_share else {}
+    overruled = _contradiction(label, named, rng) if contradicting else {}
     if overruled:
         last = _chunks(overruled, rng)
         rng.shuffle(last)

@@ -28,8 +28,9 @@ RUNS_AT_ONCE = 30  # of all visitors, most of them waiting for the machine; Grad
 
 @dataclass(frozen=True)
 class CompareTab:
-    """The components that make up an order, for restoring one from a link."""
+    """The components that make up an order, for restoring one from a link; and the order of a first visit."""
 
+    start: Order
     world: gr.Dropdown
     prompt: gr.Textbox
     seed: gr.Number
@@ -75,9 +76,8 @@ def default_order() -> Order:
     return Order(world, prompt=worlds.load(world).examples[0], seed=7, num_images=DEFAULT_PICTURES)
 
 
-def build(machine: Machine, runs: Runs) -> CompareTab:
+def build(machine: Machine, runs: Runs, start: Order) -> CompareTab:
     # 1. Components
-    start = default_order()
     with gr.Column(elem_id="order"):
         with gr.Row(elem_id="ask"):
             prompt = gr.Textbox(
@@ -105,7 +105,7 @@ def build(machine: Machine, runs: Runs) -> CompareTab:
     panes = panes_component.build(runs, start.world)
     with gr.Accordion("Advanced settings", open=False, elem_id="settings"):
         settings = settings_panel.build(start.world)
-    tab = CompareTab(world, prompt, seed, num_images, pace, settings, panes, linked=gr.State(0))
+    tab = CompareTab(start, world, prompt, seed, num_images, pace, settings, panes, linked=gr.State(0))
 
     # 2. Handlers
     def draw_order(values: dict[Any, Any], request: gr.Request) -> Iterator[dict[str, Any]]:
@@ -113,7 +113,7 @@ def build(machine: Machine, runs: Runs) -> CompareTab:
         try:
             order = tab.order(values)
         except ValueError as error:
-            yield refused(values[world], str(error), started)
+            yield refused(values[world] if values[world] in engines.world_names() else start.world, str(error), started)
             return
         yield from watch(order, request.session_hash, started)
 
@@ -160,8 +160,8 @@ def build(machine: Machine, runs: Runs) -> CompareTab:
 
 
 def refused(world: str, message: str, started: float) -> dict[str, Any]:
-    """The view of an order that cannot be drawn, perhaps because there is no such world."""
-    comparison = Comparison(Order(world if world in engines.world_names() else default_order().world))
+    """The view of an order that cannot be drawn."""
+    comparison = Comparison(Order(world))
     comparison.state, comparison.message = State.FAILED, message
     return view(comparison, started=started)
 

@@ -14,6 +14,7 @@ from fastapi import Request
 from fastapi.responses import JSONResponse
 from gradio.route_utils import FnIndexInferError
 
+from playground.compare import Order
 from playground.machine import Machine
 from playground.ui import api, compare_tab, link, table_tab
 from playground.ui.compare_tab import CompareTab, default_order, refused
@@ -30,15 +31,18 @@ HEADER = """
 """
 
 
-def build(machine: Machine) -> gr.Blocks:
-    """The page, with its own store of runs and an empty folder for Gradio's temporary files."""
+def build(machine: Machine, start: Order | None = None) -> gr.Blocks:
+    """The page, with its own store of runs and an empty folder for Gradio's temporary files.
+
+    start: what a first visit shows, by default `default_order()`.
+    """
     _empty_temp_folder()
     # 1. Components
     with gr.Blocks(title=TITLE, analytics_enabled=False, fill_width=True) as demo:
         gr.HTML(HEADER, elem_id="masthead", js_on_load=None)
         with gr.Tabs(elem_id="tabs") as tabs:
             with gr.Tab("Compare", id=TABS[0]) as compare_part:
-                compared = compare_tab.build(machine, Runs())
+                compared = compare_tab.build(machine, Runs(), start or default_order())
             with gr.Tab("The table", id=TABS[1]) as table_part:
                 table = table_tab.build()
         api.build(machine)
@@ -73,11 +77,10 @@ def restored(tab: CompareTab, query: dict[str, str]) -> dict[Any, Any]:
     """
     if not any(name in link.FIELDS or "." in name for name in query):
         return {tab.linked: 0}
-    default = default_order()
     try:
-        order = link.read(query, default=default)
+        order = link.read(query, default=tab.start)
     except ValueError as error:
-        return {**tab.show_order(default), tab.panes: refused(default.world, f"This link cannot be restored: {error}", time.time())}
+        return {**tab.show_order(tab.start), tab.panes: refused(tab.start.world, f"This link cannot be restored: {error}", time.time())}
     return {**tab.show_order(order), tab.linked: 1}
 
 
