@@ -41,7 +41,8 @@ def main(arguments: list[str] | None = None) -> None:
     if engine_name == "text":
         out = args.out or checkpoint.ROOT / args.name
         steps = args.steps or text_recipe.STEPS[world_name]
-        text_recipe.train(world, steps=steps, out=out, device=device, command=command, resume=args.resume, seed=args.seed)
+        settings = {"resume": args.resume, "learning_rate_scale": args.learning_rate_scale, "seed": args.seed}
+        text_recipe.train(world, steps=steps, out=out, device=device, command=command, **settings)
         return
 
     engine_type = engines.engine_type(args.name)

@@ -31,13 +31,22 @@ WARMUP = 0.1  # share of the steps in which the learning rate rises
 
 
 def train(
-    world, *, steps: int, out: Path, device: str, command: str, resume: bool = False, seed: int = 0, root: Path = checkpoint.ROOT
+    world,
+    *,
+    steps: int,
+    out: Path,
+    device: str,
+    command: str,
+    resume: bool = False,
+    learning_rate_scale: float = 1.0,
+    seed: int = 0,
+    root: Path = checkpoint.ROOT,
 ) -> text.TextEncoder:
     """Train an encoder for `world`, a new one or to `resume` the one in `root`, and write it to `out` with its model card."""
     torch.manual_seed(seed)
     rng = np.random.default_rng([seed, steps] if resume else seed)
     encoder = (text.load(world.name, device=device, root=root) if resume else text.build(world).to(device)).train()
-    rate = LEARNING_RATE[world.name]
+    rate = LEARNING_RATE[world.name] * learning_rate_scale
     optimizer = torch.optim.AdamW(encoder.parameters(), lr=rate, weight_decay=0.01, fused=True)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, total_steps=steps, pct_start=WARMUP)
     start, losses = time.perf_counter(), []

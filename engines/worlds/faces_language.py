@@ -105,7 +105,7 @@ def _contradiction(label: dict[str, str], named: dict[str, str], rng: np.random.
     """A second value for one or two attributes that are named, or one for what cannot be seen."""
     if label["hair_color"] == "none" and "hair_style" in named and rng.random() < 0.7:
         color = {"hair_color": _pick(rng, VALUES["hair_color"])}
-        return color | ({"hair_style": _pick(rng, WORDS["hair_style"]["words"])} if rng.random() < 0.5 else {})
+        return color | ({"hair_style": _pick(rng, WORDS["hair_style"]["words"])} if rng.random() < 0.7 else {})
     if label["eyes"] == "hidden" and "glasses" in named and rng.random() < 0.7:
         return {"eyes": _pick(rng, VALUES["eyes"])}
     again = rng.permutation(list(named)).tolist()[: rng.integers(1, 3)]
