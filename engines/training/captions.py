@@ -22,9 +22,11 @@ class CaptionBank:
         self.rows = torch.tensor([numbers[tuple(label.items())] for label in labels])
         rng, captions_each = np.random.default_rng(seed), _captions_each(len(combinations))
         captions = [encoder.world.caption(dict(c), rng) for c in combinations for _ in range(captions_each)]
-        self.bank = (
-            torch.cat([encoder.encode(tuple(part)) for part in batched(captions, 512)]).clone().view(len(combinations), captions_each, -1)
-        )
+        by_length = sorted(range(len(captions)), key=lambda i: len(captions[i]))  # so that little of a batch is padding
+        embeddings = torch.empty(len(captions), encoder.dim, device=encoder.device)
+        for part in batched(by_length, 512):
+            embeddings[part] = encoder.encode(tuple(captions[i] for i in part))
+        self.bank = embeddings.view(len(combinations), captions_each, -1)
         self.device = encoder.device
         self.nothing = encoder.encode(("",)).clone()[0]
         self.no_text = no_text
