@@ -4,25 +4,30 @@ import numpy as np
 import pytest
 
 import engines
-from engines import Request, checkpoint
+from engines import Request, checkpoint, worlds
 from playground import figures, judges
 
-PROMPTS = tuple(f"a {digit}" for digit in range(10))
+TRAINED = [name for world in worlds.NAMES for family in engines.FAMILIES if engines.is_trained(name := f"{world}/{family}")]
+ASKED = {"digits": ("digit", "a {}"), "faces": ("background", "a person, {} background")}  # attribute and prompt
+PICTURES = 10
 
 
-@pytest.fixture(scope="module", params=[f"digits/{family}" for family in engines.FAMILIES])
+@pytest.fixture(scope="module", params=TRAINED)
 def engine(request):
     return engines.load(request.param)
 
 
-def test_draws_the_digits_asked_for(engine):
-    *_, last = engine.generate(Request(PROMPTS, seed=100, num_images=10))
-    read = judges.load("digits").attributes(last.images)["digit"]
-    assert (read == np.arange(10)).sum() >= 8
+def test_draws_what_is_asked(engine):
+    attribute, prompt = ASKED[engine.world.name]
+    values = engine.world.attributes[attribute]
+    asked = np.arange(PICTURES) % len(values)
+    *_, last = engine.generate(Request(tuple(prompt.format(values[i]) for i in asked), seed=100, num_images=PICTURES))
+    read = judges.load(engine.world.name).attributes(last.images)[attribute]
+    assert (read == asked).sum() >= 8
 
 
 def test_has_a_card_with_its_command(engine):
-    assert f"python -m engines.training digits/{engine.family}" in engine.card
+    assert f"python -m engines.training {engine.world.name}/{engine.family}" in engine.card
 
 
 def test_the_map_draws_from_two_numbers():
@@ -36,13 +41,14 @@ def test_no_file_is_too_large_for_a_space():
     assert max(sizes.values()) < 9.5e6
 
 
-@pytest.mark.parametrize("family", engines.FAMILIES)
-def test_every_row_was_measured_with_the_weights_shipped(family):
-    weights = checkpoint.fingerprint(checkpoint.ROOT / "digits" / family)
-    rows = figures.read("digits")
+@pytest.mark.parametrize("name", TRAINED)
+def test_every_row_was_measured_with_the_weights_shipped(name):
+    world, _, family = name.partition("/")
+    weights = checkpoint.fingerprint(checkpoint.ROOT / name)
+    rows = figures.read(world)
     for row in ("quality", "speed", "resources"):
         assert {figure.weights for figure in rows[row][family].values()} == {weights}, row
-        assert judges_of(rows[row][family]) <= {judges.load("digits").hash, ""}, row
+        assert judges_of(rows[row][family]) <= {judges.load(world).hash, ""}, row
 
 
 def judges_of(named):
