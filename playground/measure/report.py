@@ -36,8 +36,8 @@ def write_summary(world_name: str, readme: Path, *, root: Path) -> None:
     measured = figures.read(world_name, root=root)
     lines = [f"| {world_name} | {' | '.join(FAMILIES)} |", "|---|---|---|---|---|"]
     subject = worlds.load(world_name).subject
-    for row, *words in SUMMARY:
-        name, label = (word.format(subject=subject) for word in words)
+    for row, name, label in SUMMARY:
+        name, label = name.format(subject=subject), label.format(subject=subject.replace("_", " "))
         found = [measured.get(row, {}).get(engine, {}).get(name) for engine in FAMILIES]
         lines.append(f"| {label} | {' | '.join(cell(figure) if figure else 'not measured' for figure in found)} |")
     start = FIGURES_START.replace("figures", f"figures of {world_name}")
