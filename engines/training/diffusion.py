@@ -31,7 +31,7 @@ RECIPES = {
         "large": Recipe(minutes=10, batch_size=512, learning_rate=1e-3, weight_decay=0.01),
     },
     "faces-autoencoder": {
-        "default": Recipe(minutes=80, batch_size=24, learning_rate=8e-4),
+        "default": Recipe(minutes=80, batch_size=8, learning_rate=8e-4),
         "large": Recipe(minutes=10, batch_size=192, learning_rate=1e-3),
     },
 }

@@ -15,7 +15,7 @@ RECIPES = {
         "large": Recipe(minutes=4, batch_size=1024, learning_rate=2e-3),
     },
     "faces": {
-        "default": Recipe(minutes=30, batch_size=64, learning_rate=1e-3),
+        "default": Recipe(minutes=30, batch_size=16, learning_rate=1e-3),
         "large": Recipe(minutes=8, batch_size=512, learning_rate=2e-3),
     },
 }
