@@ -47,16 +47,26 @@ class VAEEngine(Engine):
         watch = Stopwatch(self.device)
         with watch():
             text = self.text_encoder.encode(request.prompts)  # (N, D)
-            z = params.temperature * randn((self.model.config.latent_dim,), generators(request))  # (N, latent_dim)
-            x = self.model.decode(z.to(self.device), text)  # (N, C, H, W)
-        yield Frame(to_uint8(x), step=1, num_steps=1, nfe=1, seconds=watch.seconds, extra={"z": z.numpy()})
+            noise = params.temperature * randn((self.model.config.latent_dim,), generators(request))  # (N, latent_dim)
+            z = self.latents(noise.to(self.device), text)
+            x = self.model.decode(z, text)  # (N, C, H, W)
+        yield Frame(to_uint8(x), step=1, num_steps=1, nfe=1, seconds=watch.seconds, extra={"z": z.cpu().numpy()})
+
+    def latents(self, noise: torch.Tensor, text: torch.Tensor) -> torch.Tensor:
+        """Latents (N, latent_dim) of standard normal noise: the noise itself, since the prior is standard normal."""
+        return noise
 
 
 class ConvVAEEngine(VAEEngine):
-    """Draws in one pass: a random latent vector goes through the decoder."""
+    """Draws in one pass: a latent vector, random within what the text lets expect, goes through the decoder."""
 
     @staticmethod
     def load_model(folder: Path) -> nn.Module:
         from engines.networks.conv_vae import ConvVAE
 
         return checkpoint.load(ConvVAE, folder)
+
+    def latents(self, noise: torch.Tensor, text: torch.Tensor) -> torch.Tensor:
+        """Latents (N, latent_dim): standard normal noise moved and scaled to the prior of the text."""
+        mean, log_var = self.model.prior(text)
+        return mean + (0.5 * log_var).exp() * noise

@@ -1,6 +1,7 @@
 """Every recipe takes a step and leaves a folder that loads; runs resume; a batch can be learnt by heart."""
 
 import json
+import math
 import shutil
 
 import numpy as np
@@ -188,15 +189,17 @@ def test_networks_for_faces_learn_one_batch_by_heart(model, loss, x, words, fall
 
 
 def test_conv_vae_loss_matches_closed_form():
-    """Grey pictures drawn for black ones: mean squared error 1, so D / 2 log 1 = 0; KL of N(1, 1) is 0.5 per dimension."""
+    """Grey pictures drawn for black ones: mean squared error 1, so D / 2 log 1 = 0; KL of N(1, 1) from N(0.5, 4) per dimension."""
     model = conv_vae.ConvVAE((16, 16, 3), latent_dim=4, channels=(8, 8), text_dim=2)
-    for layer, bias in ((model.finish, 0.0), (model.to_latent, torch.tensor([1.0] * 4 + [0.0] * 4))):
+    biases = (0.0, torch.tensor([1.0] * 4 + [0.0] * 4), torch.tensor([0.5] * 4 + [math.log(4)] * 4))
+    for layer, bias in zip((model.finish, model.to_latent, model.prior_of[2]), biases, strict=True):
         torch.nn.init.zeros_(layer.weight)
         layer.bias.data = torch.zeros_like(layer.bias) + bias
     terms = conv_vae.loss(model, -torch.ones(3, 3, 16, 16), torch.zeros(3, 2), beta=1.0)
+    kl = 4 * 0.5 * (0.25 / 4 + 1 / 4 - 1 + math.log(4))
     assert terms["mse"].item() == pytest.approx(1)
-    assert terms["kl"].item() == pytest.approx(2)
-    assert terms["loss"].item() == pytest.approx(2, abs=1e-4)
+    assert terms["kl"].item() == pytest.approx(kl)
+    assert terms["loss"].item() == pytest.approx(kl, abs=1e-4)
 
 
 def test_gan_step_moves_both_networks():
