@@ -227,11 +227,10 @@ def test_text_recipe_learns_and_saves(tmp_path):
 def test_text_recipe_goes_on_from_a_trained_encoder(tmp_path):
     digits, out = worlds.load("digits"), tmp_path / "digits" / "text"
     settings = {"out": out, "device": "cpu", "command": "test", "root": tmp_path}
-    first = text_recipe.train(digits, steps=30, **settings)
+    encoders = [text_recipe.train(digits, steps=30, resume=resume, **settings) for resume in (False, True)]
     captions = text_recipe.with_targets(digits, text_recipe.random_captions(digits, 200, np.random.default_rng(5)))
     with torch.no_grad():
-        before = text_recipe.loss(first, *captions)["loss"].item()
-        after = text_recipe.loss(text_recipe.train(digits, steps=30, resume=True, **settings), *captions)["loss"].item()
+        before, after = (text_recipe.loss(encoder, *captions)["loss"].item() for encoder in encoders)
     assert after < before
     assert "| steps | 30, then 30 |" in (out / "README.md").read_text()
 
