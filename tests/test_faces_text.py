@@ -7,10 +7,8 @@ import numpy as np
 import pytest
 
 import engines
-from engines import checkpoint
 from engines.worlds import faces
 
-pytestmark = pytest.mark.skipif(not (checkpoint.ROOT / "faces" / "text").is_dir(), reason="the text encoder of faces is not trained yet")
 PROMPTS = [json.loads(line) for line in Path(__file__).with_name("faces_prompts.jsonl").read_text().splitlines()]
 
 

@@ -128,15 +128,21 @@ def test_one_batch_is_learnt_by_heart(model, loss, below):
     images, _ = worlds.load("digits").load_images(split="train", num_images=8)
     x, network = loop.to_float(images), model()
     embeddings = torch.randn(8, 128 if loss is diffusion_loss else 8)
+    values = learn_by_heart(network, loss, x, embeddings, steps=120)
+    assert np.mean(values[-20:]) < below * np.mean(values[:5])
+
+
+def learn_by_heart(network, loss, x, text, *, steps: int) -> list[float]:
+    """The loss on one batch, step after step."""
     optimizer = torch.optim.AdamW(network.parameters(), lr=3e-3)
     values = []
-    for _ in range(120):
-        value = loss(network, x, embeddings)["loss"]
+    for _ in range(steps):
+        value = loss(network, x, text)["loss"]
         optimizer.zero_grad()
         value.backward()
         optimizer.step()
         values.append(value.item())
-    assert np.mean(values[-20:]) < below * np.mean(values[:5])
+    return values
 
 
 WORDS = (torch.randn(4, 5, 16, generator=torch.Generator().manual_seed(0)), torch.ones(4, 5, dtype=torch.long))
@@ -177,14 +183,7 @@ WORDS = (torch.randn(4, 5, 16, generator=torch.Generator().manual_seed(0)), torc
 )
 def test_networks_for_faces_learn_one_batch_by_heart(model, loss, x, words, falls):
     torch.manual_seed(0)
-    network, values = model(), []
-    optimizer = torch.optim.AdamW(network.parameters(), lr=3e-3)
-    for _ in range(200):
-        value = loss(network, x, words)["loss"]
-        optimizer.zero_grad()
-        value.backward()
-        optimizer.step()
-        values.append(value.item())
+    values = learn_by_heart(model(), loss, x, words, steps=200)
     assert falls(np.mean(values[:5]), np.mean(values[-20:]))
 
 
