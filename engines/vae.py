@@ -47,14 +47,18 @@ class VAEEngine(Engine):
         watch = Stopwatch(self.device)
         with watch():
             text = self.text_encoder.encode(request.prompts)  # (N, D)
-            noise = params.temperature * randn((self.model.config.latent_dim,), generators(request))  # (N, latent_dim)
-            z = self.latents(noise.to(self.device), text)
-            x = self.model.decode(z, text)  # (N, C, H, W)
+            noise = params.temperature * randn((self.model.config.latent_dim,), generators(request)).to(self.device)
+            z = self.latents(noise, text)  # (N, latent_dim)
+            x = self.decode(z, text)  # (N, C, H, W)
         yield Frame(to_uint8(x), step=1, num_steps=1, nfe=1, seconds=watch.seconds, extra={"z": z.cpu().numpy()})
 
     def latents(self, noise: torch.Tensor, text: torch.Tensor) -> torch.Tensor:
         """Latents (N, latent_dim) of standard normal noise: the noise itself, since the prior is standard normal."""
         return noise
+
+    def decode(self, z: torch.Tensor, text: torch.Tensor) -> torch.Tensor:
+        """Latents and text (N, D) -> pictures in [-1, 1], (N, C, H, W)."""
+        return self.model.decode(z, text)
 
 
 class ConvVAEEngine(VAEEngine):
@@ -67,6 +71,9 @@ class ConvVAEEngine(VAEEngine):
         return checkpoint.load(ConvVAE, folder)
 
     def latents(self, noise: torch.Tensor, text: torch.Tensor) -> torch.Tensor:
-        """Latents (N, latent_dim): standard normal noise moved and scaled to the prior of the text."""
-        mean, log_var = self.model.prior(text)
-        return mean + (0.5 * log_var).exp() * noise
+        """Latents (N, latent_dim): what the prior, a flow, makes of noise and text."""
+        return self.model.prior(noise, text)
+
+    def decode(self, z: torch.Tensor, text: torch.Tensor) -> torch.Tensor:
+        """Latents -> pictures in [-1, 1], (N, C, H, W); all that the text says is in the latents."""
+        return self.model.decode(z)

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 import torch
-from tiny_engines import PROMPTS, TINY, faces_encoder, make, token_painter
+from tiny_engines import PROMPTS, TINY, faces_encoder, fsq_autoencoder, make, token_painter
 
 from engines import CheckpointError, Request, checkpoint, latent_diffusion, tokens
 from engines import style_gan as style_engine
-from engines.networks import fsq, style_gan
+from engines.networks import fsq, style_gan, text_flow
 
 PROMPT = PROMPTS["faces"][0]
 
@@ -29,6 +29,23 @@ def test_saved_engines_load_and_draw_the_same(name, tmp_path):
     again = type(engine)(type(engine).load_model(tmp_path), engine.text_encoder)
     difference = last(again.generate(ask(again, seed=3))).images.astype(int) - last(engine.generate(ask(engine, seed=3))).images
     assert np.abs(difference).mean() < 3  # half precision
+
+
+# VAE
+
+
+def test_the_flow_of_the_prior_is_invertible_and_its_density_is_exact():
+    torch.manual_seed(0)
+    flow = text_flow.TextFlow(4, 3, layers=3, width=16).double()
+    for coupling in flow.couplings:
+        torch.nn.init.normal_(coupling.net[-1].weight, std=0.5)
+    noise, words = torch.randn(2, 4, dtype=torch.double), torch.randn(2, 3, dtype=torch.double)
+    z = flow(noise, words)
+    for i in range(2):  # change of variables, with the Jacobian taken by autograd
+        jacobian = torch.autograd.functional.jacobian(lambda x, i=i: flow(x[None], words[i : i + 1])[0], noise[i])
+        wanted = torch.distributions.Normal(0, 1).log_prob(noise[i]).sum() - jacobian.det().abs().log()
+        assert flow.log_prob(z[i : i + 1], words[i : i + 1]).item() == pytest.approx(wanted.item())
+    assert not torch.allclose(flow(noise, words.roll(1, 0)), z)
 
 
 # GAN
@@ -80,7 +97,7 @@ def test_the_discriminator_scores_any_picture(tmp_path):
 
 
 def test_tokens_and_codes_are_one_to_one():
-    model = fsq.FSQAutoencoder(levels=(8, 5, 4), channels=(16, 16, 16))
+    model = fsq_autoencoder(levels=(8, 5, 4))
     tokens_in = torch.arange(160).view(1, 10, 16)
     codes = model.to_codes(tokens_in)
     assert torch.equal(model.to_tokens(codes), tokens_in)
@@ -92,7 +109,7 @@ def test_tokens_and_codes_are_one_to_one():
 
 
 def test_gradients_pass_through_the_rounding():
-    model = fsq.FSQAutoencoder(levels=(4, 4), channels=(16, 16, 16))
+    model = fsq_autoencoder(levels=(4, 4))
     fsq.loss(model, torch.rand(2, 3, 64, 64) * 2 - 1)["loss"].backward()
     assert next(model.encoder.parameters()).grad.abs().max() > 0
 

@@ -34,7 +34,17 @@ def row_pixel_cnn() -> row_pixelcnn.RowPixelCNN:
 
 def token_painter() -> tokens.TokenPainter:
     transformer = token_transformer.TokenTransformer(codebook_size=16, width=32, layers=2, heads=2, text_dim=32)
-    return tokens.TokenPainter(transformer.eval(), fsq.FSQAutoencoder(levels=(4, 4), channels=(16, 16, 16)).eval())
+    return tokens.TokenPainter(transformer.eval(), fsq_autoencoder(levels=(4, 4)).eval())
+
+
+def fsq_autoencoder(levels: tuple[int, ...]) -> fsq.FSQAutoencoder:
+    return fsq.FSQAutoencoder(levels=levels, channels=(16, 16), encoder_blocks=(1, 1), decoder_blocks=(1, 1))
+
+
+def small_vae() -> conv_vae.ConvVAE:
+    return conv_vae.ConvVAE(
+        latent_dim=8, channels=(8, 8, 16), encoder_blocks=(1, 1, 1), decoder_blocks=(1, 1, 1), flow_layers=2, text_dim=32
+    )
 
 
 def latent_denoiser() -> latent_diffusion.LatentDenoiser:
@@ -54,7 +64,7 @@ TINY = {
     ),
     "digits/autoregressive": lambda: autoregressive.AutoregressiveEngine(row_pixel_cnn(), digits_encoder()),
     "digits/diffusion": lambda: diffusion.DiffusionEngine(pixel_unet.make_unet(channels=(32, 32), text_dim=128), digits_encoder(128)),
-    "faces/vae": lambda: vae.ConvVAEEngine(conv_vae.ConvVAE(latent_dim=8, channels=(8, 8, 16, 16), text_dim=32), faces_encoder()),
+    "faces/vae": lambda: vae.ConvVAEEngine(small_vae(), faces_encoder()),
     "faces/gan": lambda: style_gan.StyleGANEngine(style_generator(), faces_encoder()),
     "faces/autoregressive": lambda: tokens.TokenEngine(token_painter(), faces_encoder()),
     "faces/diffusion": lambda: latent_diffusion.LatentDiffusionEngine(latent_denoiser(), faces_encoder()),

@@ -1,12 +1,14 @@
-"""A convolutional VAE with a vector latent, conditioned on text, with a prior that depends on it.
+"""A convolutional VAE with a vector latent and a prior that depends on the text.
 
-The conditional VAE of Sohn, Lee and Yan 2015 (Learning Structured Output Representation using Deep Conditional Generative Models,
-NeurIPS); the loss fits the noise level of the pixels (Rybkin et al. 2020, arXiv:2006.13202).
+The text says where in the latent space to look, the decoder draws what lies there: a conditional prior (Sohn, Lee and Yan 2015,
+Learning Structured Output Representation using Deep Conditional Generative Models, NeurIPS), here a normalizing flow (Chen et al. 2016,
+arXiv:1611.02731), since "red hair" leaves open many kinds of faces that no single Gaussian holds. The loss fits the noise level of the
+pixels (Rybkin et al. 2020, arXiv:2006.13202).
 """
 
 from __future__ import annotations
 
-import itertools
+import math
 
 import torch
 import torch.nn.functional as F
@@ -14,84 +16,59 @@ from diffusers import ConfigMixin, ModelMixin
 from diffusers.configuration_utils import register_to_config
 from torch import nn
 
+from engines.networks.convnext import make_decoder, make_encoder, shrink
+from engines.networks.text_flow import TextFlow
+
 
 class ConvVAE(ModelMixin, ConfigMixin):
-    """Convolutions down to a vector and up again; the text embedding joins both halves and says where latents are to be expected."""
+    """Convolutions down to a vector and up again; a flow from noise and text to such vectors."""
 
     @register_to_config
     def __init__(
         self,
-        image_shape: tuple[int, int, int] = (64, 64, 3),  # H, W, C; H and W multiples of 2 ** len(channels)
+        image_shape: tuple[int, int, int] = (64, 64, 3),  # H, W, C
         latent_dim: int = 128,
-        channels: tuple[int, ...] = (32, 64, 128, 192),  # at H / 2, H / 4, ...
+        channels: tuple[int, ...] = (64, 192, 256),  # at H / 4, H / 8, ...
+        encoder_blocks: tuple[int, ...] = (2, 2, 1),
+        decoder_blocks: tuple[int, ...] = (3, 3, 2),
+        flow_layers: int = 8,
         text_dim: int = 192,
     ):
         super().__init__()
         h, w, c = image_shape
-        self.grid = (channels[-1], h >> len(channels), w >> len(channels))
-        size = self.grid[0] * self.grid[1] * self.grid[2]
-        self.down = nn.Sequential(*(down_block(before, after) for before, after in itertools.pairwise((c, *channels))))
-        self.prior_of = nn.Sequential(nn.Linear(text_dim, 2 * latent_dim), nn.SiLU(), nn.Linear(2 * latent_dim, 2 * latent_dim))
-        self.to_latent = nn.Linear(size + text_dim, 2 * latent_dim)
-        self.from_latent = nn.Sequential(nn.Linear(latent_dim + text_dim, size), nn.SiLU())
-        self.up = nn.Sequential(*(up_block(before, after) for before, after in itertools.pairwise((*reversed(channels), channels[0]))))
-        self.finish = nn.Conv2d(channels[0], c, 3, padding=1)
+        self.grid = (channels[-1], h // shrink(channels), w // shrink(channels))
+        size = math.prod(self.grid)
+        self.encoder = make_encoder(c, channels, encoder_blocks, channels[-1])
+        self.to_latent = nn.Linear(size, 2 * latent_dim)
+        self.prior = TextFlow(latent_dim, text_dim, layers=flow_layers)
+        self.from_latent = nn.Linear(latent_dim, size)
+        self.decoder = make_decoder(c, channels, decoder_blocks, channels[-1])
 
-    def encode(self, x: torch.Tensor, text: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def encode(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Pictures in [-1, 1] -> mean and log variance of the latent, (N, latent_dim) each."""
-        hidden = self.down(x).flatten(1)  # (N, size)
-        mean, log_var = self.to_latent(torch.cat([hidden, text], dim=1)).chunk(2, dim=1)  # (N, latent_dim) each
+        mean, log_var = self.to_latent(self.encoder(x).flatten(1)).chunk(2, dim=1)
         return mean, log_var
 
-    def prior(self, text: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Mean and log variance of the latents of pictures with this text, (N, latent_dim) each."""
-        mean, log_var = self.prior_of(text).chunk(2, dim=1)
-        return mean, log_var
-
-    def decode(self, z: torch.Tensor, text: torch.Tensor) -> torch.Tensor:
+    def decode(self, z: torch.Tensor) -> torch.Tensor:
         """Latents -> pictures in [-1, 1], (N, C, H, W)."""
-        hidden = self.from_latent(torch.cat([z, text], dim=1)).view(-1, *self.grid)  # (N, channels[-1], h, w)
-        return self.finish(self.up(hidden)).tanh()
+        return self.decoder(self.from_latent(z).view(-1, *self.grid)).tanh()
 
-    def forward(self, z: torch.Tensor, text: torch.Tensor) -> torch.Tensor:
-        return self.decode(z, text)
-
-
-def down_block(before: int, after: int) -> nn.Sequential:
-    """Halve the side, then look around."""
-    return nn.Sequential(
-        nn.Conv2d(before, after, 4, stride=2, padding=1),
-        nn.GroupNorm(8, after),
-        nn.SiLU(),
-        nn.Conv2d(after, after, 3, padding=1),
-        nn.GroupNorm(8, after),
-        nn.SiLU(),
-    )
-
-
-def up_block(before: int, after: int) -> nn.Sequential:
-    """Look around, then double the side."""
-    return nn.Sequential(
-        nn.Conv2d(before, before, 3, padding=1),
-        nn.GroupNorm(8, before),
-        nn.SiLU(),
-        nn.ConvTranspose2d(before, after, 4, stride=2, padding=1),
-        nn.GroupNorm(8, after),
-        nn.SiLU(),
-    )
+    def forward(self, noise: torch.Tensor, text: torch.Tensor) -> torch.Tensor:
+        """Noise (N, latent_dim) and text (N, D) -> pictures in [-1, 1], (N, C, H, W)."""
+        return self.decode(self.prior(noise, text))
 
 
 def loss(model: ConvVAE, x: torch.Tensor, text: torch.Tensor, *, beta: float = 1.0) -> dict[str, torch.Tensor]:
     """Negative evidence lower bound in nats per picture, up to a constant, for Gaussian pixels.
 
-    x: (N, C, H, W) in [-1, 1]; text: (N, D). The noise level of the pixels is the one that fits the batch best, so that nothing has
-    to be tuned: its log-likelihood is then -D / 2 log(mean squared error) (Rybkin et al. 2020, section 4.1).
+    x: (N, C, H, W) in [-1, 1]; text: (K N, D), K captions of each picture, all first ones first, over which the bound is averaged.
+    The noise level of the pixels is the one that fits the batch best, so that nothing has to be tuned: its log-likelihood is then
+    -D / 2 log(mean squared error) (Rybkin et al. 2020, section 4.1). The KL term is estimated at the latents that are drawn.
     """
-    mean, log_var = (part.float() for part in model.encode(x, text))
-    prior_mean, prior_log_var = (part.float() for part in model.prior(text))
+    mean, log_var = (part.float() for part in model.encode(x))
     z = mean + torch.randn_like(mean) * (0.5 * log_var).exp()
-    error = F.mse_loss(model.decode(z, text).float(), x)
+    error = F.mse_loss(model.decode(z).float(), x)
     reconstruction = 0.5 * x[0].numel() * error.log()
-    change = log_var - prior_log_var
-    kl = 0.5 * ((mean - prior_mean) ** 2 / prior_log_var.exp() + change.exp() - 1 - change).sum() / len(x)
+    entropy = 0.5 * (log_var + math.log(2 * math.pi) + 1).sum(1).mean()
+    kl = -entropy - model.prior.log_prob(z.repeat(len(text) // len(x), 1), text).mean()
     return {"loss": reconstruction + beta * kl, "mse": error, "kl": kl}

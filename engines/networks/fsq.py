@@ -1,7 +1,7 @@
 """A discrete autoencoder: pictures to a grid of tokens and back, by finite scalar quantization (Mentzer et al. 2023, arXiv:2309.15505).
 
 Each place of the grid holds a few numbers, each rounded to one of a few levels; the combination is the token. Nothing has to be
-learnt or kept alive, as in vector quantization. Encoder and decoder are those of diffusers' AutoencoderKL, over 2x2 blocks of pixels.
+learnt or kept alive, as in vector quantization.
 """
 
 from __future__ import annotations
@@ -12,10 +12,9 @@ import torch
 import torch.nn.functional as F
 from diffusers import ConfigMixin, ModelMixin
 from diffusers.configuration_utils import register_to_config
-from diffusers.models.autoencoders.vae import Decoder, Encoder
 from torch import nn
 
-BLOCK = 2  # pixels are folded into blocks of this side
+from engines.networks.convnext import make_decoder, make_encoder, shrink
 
 
 class FSQAutoencoder(ModelMixin, ConfigMixin):
@@ -25,35 +24,27 @@ class FSQAutoencoder(ModelMixin, ConfigMixin):
     def __init__(
         self,
         image_shape: tuple[int, int, int] = (64, 64, 3),  # H, W, C
-        levels: tuple[int, ...] = (8, 8, 8, 8),  # of each number of a token
-        channels: tuple[int, ...] = (48, 96, 128),  # at H / 2, H / 4, H / 8
-        layers_per_block: int = 1,
+        levels: tuple[int, ...] = (7, 5, 5, 5, 5),  # of each number of a token; as Mentzer et al. recommend for about 2**12 tokens
+        channels: tuple[int, ...] = (96, 256),  # at H / 4, H / 8
+        encoder_blocks: tuple[int, ...] = (2, 4),
+        decoder_blocks: tuple[int, ...] = (4, 4),
     ):
         super().__init__()
         h, w, c = image_shape
-        shrink = BLOCK << (len(channels) - 1)
-        self.grid = (h // shrink, w // shrink)
+        self.grid = (h // shrink(channels), w // shrink(channels))
         self.codebook_size = math.prod(levels)
-        blocks = {
-            "block_out_channels": channels,
-            "layers_per_block": layers_per_block,
-            "norm_num_groups": 16,
-            "mid_block_add_attention": True,
-        }
-        self.encoder = Encoder(
-            c * BLOCK**2, len(levels), down_block_types=("DownEncoderBlock2D",) * len(channels), double_z=False, **blocks
-        )
-        self.decoder = Decoder(len(levels), c * BLOCK**2, up_block_types=("UpDecoderBlock2D",) * len(channels), **blocks)
+        self.encoder = make_encoder(c, channels, encoder_blocks, len(levels))
+        self.decoder = make_decoder(c, channels, decoder_blocks, len(levels))
         self.register_buffer("sizes", torch.tensor(levels), persistent=False)
         self.register_buffer("basis", torch.tensor([math.prod(levels[:i]) for i in range(len(levels))]), persistent=False)
 
     def encode(self, x: torch.Tensor) -> torch.Tensor:
         """(N, C, H, W) -> codes (N, len(levels), h, w) in [-1, 1], rounded to the levels; gradients pass through the rounding."""
-        return self.quantize(self.encoder(F.pixel_unshuffle(x, BLOCK)))
+        return self.quantize(self.encoder(x))
 
     def decode(self, codes: torch.Tensor) -> torch.Tensor:
         """Codes -> (N, C, H, W) in [-1, 1]."""
-        return F.pixel_shuffle(self.decoder(codes), BLOCK)
+        return self.decoder(codes)
 
     def quantize(self, z: torch.Tensor) -> torch.Tensor:
         """Bound each number and round it (Mentzer et al. 2023, section 3.1); an even number of levels is shifted by half a step."""

@@ -49,6 +49,7 @@ class Recipe:
     bf16: bool = True  # autocast, on processors that multiply in bfloat16
     max_grad_norm: float = 1.0
     no_text: float = 0.1  # share of pictures shown without their caption
+    captions: int = 1  # of each picture in a batch, all first ones first
 
 
 class Trainer:
@@ -206,7 +207,7 @@ def fit(
         start = time.perf_counter()
         chosen = torch.randint(len(data), (trainer.recipe.batch_size,), generator=rng)
         x = trainer.inputs(data[chosen]).to(trainer.device)
-        words = bank.draw(chosen, rng) if bank else None
+        words = bank.draw(chosen.repeat(trainer.recipe.captions), rng) if bank else None
         trainer.set_learning_rate(clock.progress)
         if clock.step < STEPS_COUNTED:
             with FlopCounter() as counter:

@@ -15,8 +15,8 @@ RECIPES = {
         "large": Recipe(minutes=4, batch_size=1024, learning_rate=2e-3),
     },
     "faces": {
-        "default": Recipe(minutes=30, batch_size=16, learning_rate=1e-3),
-        "large": Recipe(minutes=8, batch_size=512, learning_rate=2e-3),
+        "default": Recipe(minutes=30, batch_size=16, learning_rate=1e-3, captions=4),
+        "large": Recipe(minutes=8, batch_size=512, learning_rate=2e-3, captions=4),
     },
 }
 SIBLINGS = {"map": {"latent_dim": 2}}  # two latent dimensions, so that the whole latent space is a map
