@@ -102,10 +102,24 @@ def test_tokens_and_codes_are_one_to_one():
     codes = model.to_codes(tokens_in)
     assert torch.equal(model.to_tokens(codes), tokens_in)
     assert codes.abs().max() <= 1
-    rounded = model.quantize(3 * torch.randn(2, 3, 4, 4))
+    rounded = model.quantize(model.bound(3 * torch.randn(2, 3, 4, 4)))
     assert torch.allclose(model.to_codes(model.to_tokens(rounded)), rounded, atol=1e-5)
     z = torch.linspace(-9, 9, 300).view(1, 1, 1, 300).expand(1, 3, 1, 300)
-    assert [len(values.unique()) for values in model.quantize(z)[0]] == [8, 5, 4]
+    assert [len(values.unique()) for values in model.quantize(model.bound(z))[0]] == [8, 5, 4]
+
+
+def test_crowding_tells_even_from_uneven_use_of_the_vocabulary():
+    model = fsq_autoencoder(levels=(4, 3))
+    everything = torch.cartesian_prod(torch.arange(-2.0, 2), torch.arange(-1.0, 2)).T.view(1, 2, 4, 3)  # each token once
+    one = torch.zeros(1, 2, 4, 3)
+    for bounded, low, high in ((everything, -0.05, 0.05), (one, 0.9, 2.5)):
+        model.usage.fill_(1 / 12)
+        for _ in range(500):
+            crowding = model.crowding(bounded.requires_grad_())
+        assert low < crowding.item() < high
+    assert model.usage.sum().item() == pytest.approx(1, abs=1e-4)
+    token = int(model.to_tokens(model.quantize(one))[0, 0, 0])
+    assert model.usage.argmax().item() == token
 
 
 def test_gradients_pass_through_the_rounding():
