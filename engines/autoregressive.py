@@ -16,7 +16,7 @@ import torch
 from torch import nn
 
 from engines import checkpoint
-from engines.base import Engine, Frame, Params, Request, Stopwatch, generators, slider
+from engines.base import Engine, Frame, Params, Request, Stopwatch, generators, paste, slider
 from engines.images import to_uint8
 
 PIXELS_PER_FRAME = 7
@@ -55,6 +55,8 @@ class AutoregressiveEngine(Engine):
         watch = Stopwatch(self.device)
         canvas = torch.full((request.num_images, h, w), EMPTY)
         probabilities = torch.zeros(request.num_images, self.model.config.levels)
+        if known := self.known(request):
+            canvas = torch.where(known[1][:, 0].cpu() > 0, known[0][:, 0].cpu(), canvas)
         pixels = self._pixels(request, params)
         for position in range(1, h * w + 1):
             with watch():
@@ -62,7 +64,7 @@ class AutoregressiveEngine(Engine):
             canvas.view(-1, h * w)[:, position - 1] = value
             if position % PIXELS_PER_FRAME == 0 or position == h * w:
                 yield Frame(
-                    to_uint8(canvas[:, None]),
+                    paste(to_uint8(canvas[:, None]), request),
                     step=position,
                     num_steps=h * w,
                     nfe=position * (1 if params.guidance_scale == 1 else 2),
@@ -72,7 +74,7 @@ class AutoregressiveEngine(Engine):
 
     def _pixels(self, request: Request, params: AutoregressiveParams) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         """Brightness (N,) in [-1, 1] and probabilities (N, K) of one pixel after another, in raster order."""
-        from engines.networks.row_pixelcnn import dequantize
+        from engines.networks.row_pixelcnn import dequantize, quantize
 
         model, n = self.model, request.num_images
         h, w, _ = model.config.image_shape
@@ -86,6 +88,7 @@ class AutoregressiveEngine(Engine):
         rows, columns = model.config.rows_above, model.config.columns_beside
         drawn = padded[:, rows:, columns : columns + w]  # a view
         cache = model.new_cache(len(text))
+        known = self.known(request)
         # 2. One row context per row, one position per pixel
         for y in range(h):
             context = model.start_row(text if y == 0 else drawn[:, y - 1], y, cache)
@@ -96,6 +99,9 @@ class AutoregressiveEngine(Engine):
                     logits = without + params.guidance_scale * (with_text - without)
                 probabilities = (logits / params.temperature).softmax(1)
                 index = (probabilities.cumsum(1) < uniform[:, y * w + x, None]).sum(1).clamp(max=model.config.levels - 1)
+                if known:  # what must stay is said in place of what was drawn
+                    x_known, mask = (tensor[:, 0, y, x] for tensor in known)
+                    index = torch.where(mask > 0, quantize(x_known, model.config.levels), index)
                 value = dequantize(index, model.config.levels)
                 drawn[:, y, x] = value.repeat(len(text) // n)
                 yield value, probabilities

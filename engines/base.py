@@ -17,6 +17,7 @@ import numpy as np
 import torch
 
 from engines import checkpoint
+from engines.images import to_float
 
 FAMILIES = ("vae", "gan", "autoregressive", "diffusion")
 MAX_IMAGES = 256
@@ -63,6 +64,28 @@ def check_number(name: str, value: Any, minimum: float, maximum: float, *, integ
         raise ValueError(f"{name} must be {kind} from {minimum:g} to {maximum:.10g}, got {value!r}")
 
 
+@dataclass(frozen=True, eq=False)
+class Known:
+    """Pictures of which a part must stay; the engine draws the rest.
+
+    images: uint8 (N, H, W, C). mask: bool (N, H, W), True where a pixel must stay. N may be 1 for all images of a request.
+    Raises ValueError for other types or shapes.
+    """
+
+    images: np.ndarray
+    mask: np.ndarray
+
+    def __post_init__(self):
+        if not isinstance(self.images, np.ndarray) or self.images.dtype != np.uint8 or self.images.ndim != 4:
+            raise ValueError(f"known images must be uint8 (N, H, W, C), got {_kind(self.images)}")
+        if not isinstance(self.mask, np.ndarray) or self.mask.dtype != bool or self.mask.shape != self.images.shape[:3]:
+            raise ValueError(f"the mask must be bool {self.images.shape[:3]}, got {_kind(self.mask)}")
+
+
+def _kind(value: Any) -> str:
+    return f"{value.dtype} {value.shape}" if isinstance(value, np.ndarray) else type(value).__name__
+
+
 @dataclass(frozen=True)
 class Request:
     """What a visitor asks for.
@@ -71,6 +94,7 @@ class Request:
     seed: 0 ... 2**31 - 1. Image i depends on seed + i alone.
     num_images: 1 ... 256.
     params: an instance of the engine's `params_type`, or None for its defaults.
+    known: pictures of which a part must stay, or None.
 
     Raises ValueError naming the field, the value and the range.
     """
@@ -79,6 +103,7 @@ class Request:
     seed: int = 0
     num_images: int = 1
     params: Params | None = None
+    known: Known | None = field(default=None, compare=False)
 
     def __post_init__(self):
         check_number("num_images", self.num_images, 1, MAX_IMAGES, integer=True)
@@ -87,6 +112,8 @@ class Request:
             raise ValueError(f"prompt must be text, got {self.prompt!r}")
         if isinstance(self.prompt, tuple) and len(self.prompt) != self.num_images:
             raise ValueError(f"prompt must be one text or one per image ({self.num_images}), got {len(self.prompt)}")
+        if self.known is not None and len(self.known.mask) not in (1, self.num_images):
+            raise ValueError(f"known must hold 1 or {self.num_images} images, got {len(self.known.mask)}")
         for prompt in self.prompts:
             if not isinstance(prompt, str):
                 raise ValueError(f"prompt must be text, got {prompt!r}")
@@ -174,6 +201,25 @@ class Engine:
         if not isinstance(params, self.params_type):
             raise ValueError(f"params must be {self.params_type.__name__}, got {type(params).__name__}")
         return params
+
+    def known(self, request: Request) -> tuple[torch.Tensor, torch.Tensor] | None:
+        """Pictures (N, C, H, W) in [-1, 1] and mask (N, 1, H, W), 1 where a pixel must stay; None where nothing must.
+
+        Raises ValueError when the pictures are not of the world's size.
+        """
+        if request.known is None:
+            return None
+        images, mask = request.known.images, request.known.mask
+        if images.shape[1:] != self.world.image_shape:
+            raise ValueError(f"known images must be {self.world.image_shape} (H, W, C), got {images.shape[1:]}")
+        n = request.num_images // len(images)
+        x, kept = to_float(images), torch.from_numpy(mask[:, None]).float()
+        return x.repeat(n, 1, 1, 1).to(self.device), kept.repeat(n, 1, 1, 1).to(self.device)
+
+
+def paste(images: np.ndarray, request: Request) -> np.ndarray:
+    """Pictures, uint8 (N, H, W, C), with the pixels that must stay put back exactly."""
+    return images if request.known is None else np.where(request.known.mask[..., None], request.known.images, images)
 
 
 def generators(request: Request) -> list[torch.Generator]:

@@ -16,7 +16,7 @@ import torch
 from torch import nn
 
 from engines import checkpoint
-from engines.base import Engine, Frame, Params, Request, Stopwatch, choice, generators, randn, slider
+from engines.base import Engine, Frame, Params, Request, Stopwatch, choice, generators, paste, randn, slider
 from engines.images import to_uint8
 
 SAMPLERS = ("DPM-Solver++", "DDIM", "DDPM")
@@ -49,8 +49,8 @@ class DiffusionEngine(Engine):
 
     @torch.inference_mode()
     def generate(self, request: Request) -> Iterator[Frame]:
-        from engines.networks.pixel_unet import predict_x0, unfold
-        from engines.networks.schedule import make_scheduler
+        from engines.networks.pixel_unet import fold, predict_x0, unfold
+        from engines.networks.schedule import make_scheduler, renoise
 
         params = self.params(request)
         watch = Stopwatch(self.device)
@@ -62,16 +62,22 @@ class DiffusionEngine(Engine):
             scheduler = make_scheduler(params.scheduler, prediction_type="sample")  # v becomes x0 before it is asked
             scheduler.set_timesteps(params.num_inference_steps)
             size, channels = self.model.config.sample_size, self.model.config.in_channels
-            x_t = randn((channels, size, size), rngs).to(self.device)
+            x_t = noise = randn((channels, size, size), rngs).to(self.device)
+            known = self.known(request)
+            x_known, mask = (fold(tensor.expand(-1, self.world.image_shape[2], -1, -1)) for tensor in known) if known else (None, None)
         # 2. One frame per noise level
         for step, t in enumerate(scheduler.timesteps, start=1):
             with watch():
+                if known:
+                    x_t = torch.where(mask > 0, renoise(x_known, noise, scheduler.alphas_cumprod[t]), x_t)
                 x0 = predict_x0(self.model, x_t, t, scheduler.alphas_cumprod[t], text, no_text, params.guidance_scale)
-                noise = {} if params.scheduler == "DPM-Solver++" else {"generator": rngs}
-                x_t = scheduler.step(x0, t, x_t, **noise).prev_sample
+                if known:
+                    x0 = torch.where(mask > 0, x_known, x0)
+                chance = {} if params.scheduler == "DPM-Solver++" else {"generator": rngs}
+                x_t = scheduler.step(x0, t, x_t, **chance).prev_sample
             last = step == params.num_inference_steps
             yield Frame(
-                to_uint8(unfold(x_t if last else x0)),
+                paste(to_uint8(unfold(x_t if last else x0)), request),
                 step=step,
                 num_steps=params.num_inference_steps,
                 nfe=step * (1 if params.guidance_scale == 1 else 2),

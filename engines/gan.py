@@ -18,6 +18,7 @@ from torch import nn
 from engines import checkpoint
 from engines.base import Engine, Frame, Params, Request, Stopwatch, generators, randn, slider
 from engines.images import to_uint8
+from engines.latent_search import normal, search
 
 
 @dataclass(frozen=True)
@@ -48,5 +49,10 @@ class GANEngine(Engine):
         with watch():
             text = self.text_encoder.encode(request.prompts)  # (N, D)
             z = params.truncation_psi * randn((self.model.config.latent_dim,), generators(request))  # (N, latent_dim)
+        if known := self.known(request):
+            text = normal(text)
+            yield from search(lambda z: self.model(z, text), z.to(self.device), known, request, watch)
+            return
+        with watch():
             x = self.model(z.to(self.device), text)  # (N, C, H, W)
         yield Frame(to_uint8(x), step=1, num_steps=1, nfe=1, seconds=watch.seconds, extra={"z": z.numpy()})

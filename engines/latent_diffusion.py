@@ -18,7 +18,7 @@ import torch
 from torch import nn
 
 from engines import checkpoint
-from engines.base import Engine, Frame, Request, Stopwatch, generators, randn, slider
+from engines.base import Engine, Frame, Request, Stopwatch, generators, paste, randn, slider
 from engines.diffusion import DiffusionParams
 from engines.images import enlarge, to_uint8
 
@@ -34,6 +34,15 @@ class LatentDenoiser(nn.Module):
     def decode(self, latents: torch.Tensor) -> torch.Tensor:
         """Latents (N, C, h, w) of unit variance -> pictures (N, C, H, W) in [-1, 1]."""
         return self.vae.decode(latents / self.vae.config.scaling_factor, return_dict=False)[0]
+
+    def encode_known(self, x: torch.Tensor, mask: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Latents of pictures (N, C, H, W) of which only a part is known, and the mask (N, 1, h, w) of places that are known whole.
+
+        What is not known is filled with the mean colour of the rest.
+        """
+        mean = (x * mask).sum((2, 3), keepdim=True) / mask.sum((2, 3), keepdim=True).clamp(min=1)
+        latents = self.vae.encode(torch.where(mask > 0, x, mean)).latent_dist.mean * self.vae.config.scaling_factor
+        return latents, 1 - nn.functional.adaptive_max_pool2d(1 - mask, latents.shape[2:])
 
 
 @dataclass(frozen=True)
@@ -77,7 +86,7 @@ class LatentDiffusionEngine(Engine):
     @torch.inference_mode()
     def generate(self, request: Request) -> Iterator[Frame]:
         from engines.networks.latent_diffusion import predict_v
-        from engines.networks.schedule import make_scheduler
+        from engines.networks.schedule import make_scheduler, renoise
 
         params = self.params(request)
         guided = params.guidance_scale != 1
@@ -90,27 +99,34 @@ class LatentDiffusionEngine(Engine):
             scheduler = make_scheduler(params.scheduler, prediction_type="v_prediction")
             scheduler.set_timesteps(params.num_inference_steps)
             config = self.model.transformer.config
-            x_t = randn((config.in_channels, config.sample_size, config.sample_size), rngs).to(self.device)  # (N, C, h, w)
+            x_t = noise = randn((config.in_channels, config.sample_size, config.sample_size), rngs).to(self.device)  # (N, C, h, w)
+            known = self.known(request)
+            x_known, kept = self.model.encode_known(*known) if known else (None, None)
         # 2. One frame per noise level
         for step, t in enumerate(scheduler.timesteps, start=1):
             with watch():
+                alpha_bar = scheduler.alphas_cumprod[t]
+                if known:
+                    x_t = torch.where(kept > 0, renoise(x_known, noise, alpha_bar), x_t)
                 v = predict_v(
                     self.model.transformer, x_t.repeat(2, 1, 1, 1) if guided else x_t, t.to(self.device).expand(len(text)), text, mask
                 )
                 if guided:
                     v_none, v_text = v.chunk(2)
                     v = v_none + params.guidance_scale * (v_text - v_none)
-                alpha_bar = scheduler.alphas_cumprod[t]
                 x0 = alpha_bar.sqrt() * x_t - (1 - alpha_bar).sqrt() * v
-                noise = {} if params.scheduler == "DPM-Solver++" else {"generator": rngs}
-                x_t = scheduler.step(v, t, x_t, **noise).prev_sample
+                if known:
+                    x0 = torch.where(kept > 0, x_known, x0)
+                    v = (alpha_bar.sqrt() * x_t - x0) / (1 - alpha_bar).sqrt()  # the v that means this x0
+                chance = {} if params.scheduler == "DPM-Solver++" else {"generator": rngs}
+                x_t = scheduler.step(v, t, x_t, **chance).prev_sample
             if step == params.num_inference_steps:
                 with watch():  # the last decoding makes the picture, the others only show what is expected
                     images = to_uint8(self.model.decode(x_t))
             else:
                 images = to_uint8(self.model.decode(x0))
             yield Frame(
-                images,
+                paste(images, request),
                 step=step,
                 num_steps=params.num_inference_steps,
                 nfe=step * (2 if guided else 1),

@@ -18,6 +18,7 @@ from torch import nn
 from engines import checkpoint
 from engines.base import Engine, Frame, Params, Request, Stopwatch, generators, randn, slider
 from engines.images import to_float, to_uint8
+from engines.latent_search import search
 
 DISCRIMINATOR = "discriminator"  # folder beside the generator
 STYLES_AVERAGED = 64  # random vectors whose mean style is the centre of truncation
@@ -55,6 +56,10 @@ class StyleGANEngine(Engine):
         with watch():
             z = randn((self.model.config.latent_dim,), generators(request))  # (N, latent_dim)
             w = self.map(z, request.prompts, truncation_psi=params.truncation_psi)  # (N, style_dim)
+        if known := self.known(request):
+            yield from search(self.model.synthesize, w, known, request, watch)
+            return
+        with watch():
             x = self.model.synthesize(w)  # (N, C, H, W)
         yield Frame(to_uint8(x), step=1, num_steps=1, nfe=1, seconds=watch.seconds, extra={"z": z.numpy(), "w": w.cpu().numpy()})
 

@@ -16,7 +16,7 @@ import torch
 from torch import nn
 
 from engines import checkpoint
-from engines.base import Engine, Frame, Params, Request, Stopwatch, generators, slider
+from engines.base import Engine, Frame, Params, Request, Stopwatch, generators, paste, slider
 from engines.images import to_uint8
 
 TOKENS_PER_FRAME = 4
@@ -82,7 +82,7 @@ class TokenEngine(Engine):
                 else:
                     images = self.show(tokens, step)
                 yield Frame(
-                    images,
+                    paste(images, request),
                     step=step,
                     num_steps=count,
                     nfe=step * (1 if params.guidance_scale == 1 else 2),
@@ -99,6 +99,18 @@ class TokenEngine(Engine):
         known = nn.functional.interpolate(known, size=x.shape[2:])
         return to_uint8(torch.where(known > 0, x, torch.full_like(x, EMPTY)))
 
+    def _known_tokens(self, request: Request) -> torch.Tensor | None:
+        """Tokens (N, T) of the places whose pixels must all stay, -1 elsewhere; None where nothing must."""
+        known = self.known(request)
+        if known is None:
+            return None
+        x, mask = known
+        mean = (x * mask).sum((2, 3), keepdim=True) / mask.sum((2, 3), keepdim=True).clamp(min=1)  # fills what is not known
+        tokenizer = self.model.tokenizer
+        tokens = tokenizer.to_tokens(tokenizer.encode(torch.where(mask > 0, x, mean)))  # (N, h, w)
+        whole = 1 - nn.functional.adaptive_max_pool2d(1 - mask, tokenizer.grid)[:, 0]  # (N, h, w)
+        return torch.where(whole > 0, tokens, -1).flatten(1)
+
     def _grid(self, tokens: torch.Tensor, said: int) -> np.ndarray:
         """Tokens (N, h, w), -1 where none is said yet."""
         shown = tokens.clone()
@@ -114,6 +126,7 @@ class TokenEngine(Engine):
         text, mask = self.text_encoder.encode_words(prompts)  # (N or 2 N, L, D), (N or 2 N, L)
         count = transformer.config.num_tokens
         uniform = torch.stack([torch.rand(count, generator=rng) for rng in generators(request)]).to(self.device)  # (N, T)
+        known = self._known_tokens(request)
         # 2. One position per token
         logits, cache = transformer.begin(text, mask)
         for index in range(count):
@@ -122,6 +135,8 @@ class TokenEngine(Engine):
                 logits = without + params.guidance_scale * (with_text - without)
             probabilities = restrict(logits / params.temperature, top_k=params.top_k, top_p=params.top_p)
             token = draw(probabilities, uniform[:, index])
+            if known is not None:  # what must stay is said in place of what was drawn
+                token = torch.where(known[:, index] >= 0, known[:, index], token)
             yield token, probabilities
             if index + 1 < count:
                 logits = transformer.advance(token.repeat(len(text) // n), index + 1, mask, cache)

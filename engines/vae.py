@@ -18,6 +18,7 @@ from torch import nn
 from engines import checkpoint
 from engines.base import Engine, Frame, Params, Request, Stopwatch, generators, randn, slider
 from engines.images import to_uint8
+from engines.latent_search import normal, search
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,11 @@ class VAEEngine(Engine):
         with watch():
             text = self.text_encoder.encode(request.prompts)  # (N, D)
             noise = params.temperature * randn((self.model.config.latent_dim,), generators(request)).to(self.device)
+        if known := self.known(request):
+            text = normal(text)
+            yield from search(lambda noise: self.decode(self.latents(noise, text), text), noise, known, request, watch)
+            return
+        with watch():
             z = self.latents(noise, text)  # (N, latent_dim)
             x = self.decode(z, text)  # (N, C, H, W)
         yield Frame(to_uint8(x), step=1, num_steps=1, nfe=1, seconds=watch.seconds, extra={"z": z.cpu().numpy()})

@@ -90,6 +90,49 @@ def test_one_prompt_per_image(engine, prompts):
         assert_alike(last(engine.generate(short(engine, prompt=prompt, seed=3 + i))).images[0], mixed[i])
 
 
+def test_known_pixels_stay_and_the_rest_is_drawn(engine, prompts):
+    h, w, c = engine.world.image_shape
+    images = np.random.default_rng(0).integers(0, 256, (1, h, w, c)).astype(np.uint8)
+    mask = np.zeros((1, h, w), bool)
+    mask[:, : h // 2] = True  # the upper half
+    mask[:, -5:, -5:] = True  # and a corner that is drawn last
+    known = engines.Known(images, mask)
+    frames = list(engine.generate(short(engine, prompt=prompts[0], seed=1, num_images=2, known=known)))
+    for before, after in itertools.pairwise(frames):
+        assert before.step < after.step
+        assert before.nfe < after.nfe
+        assert before.seconds < after.seconds
+    for frame in frames:
+        assert frame.images.shape == (2, h, w, c)
+        assert (frame.images[:, mask[0]] == images[:, mask[0]]).all()
+    assert (frames[-1].images[0] != frames[-1].images[1])[~mask[0]].any()
+    alone = last(engine.generate(short(engine, prompt=prompts[0], seed=2, known=known))).images[0]
+    assert_alike(alone, frames[-1].images[1])
+    assert torch.is_grad_enabled()
+    assert not torch.is_inference_mode_enabled()
+
+
+def test_known_pixels_of_another_world_are_refused(engine, prompts):
+    known = engines.Known(np.zeros((1, 5, 5, 1), np.uint8), np.ones((1, 5, 5), bool))
+    with pytest.raises(ValueError, match=r"known images must be .* got \(5, 5, 1\)"):
+        next(engine.generate(short(engine, prompt=prompts[0], known=known)))
+
+
+@pytest.mark.parametrize(
+    ("images", "mask", "message"),
+    [
+        (np.zeros((1, 4, 4, 1)), np.ones((1, 4, 4), bool), "uint8"),
+        ([[0]], np.ones((1, 4, 4), bool), "uint8"),
+        (np.zeros((1, 4, 4, 1), np.uint8), np.ones((1, 4, 4)), "bool"),
+        (np.zeros((1, 4, 4, 1), np.uint8), np.ones((1, 4, 5), bool), r"bool \(1, 4, 4\)"),
+        (np.zeros((3, 4, 4, 1), np.uint8), np.ones((3, 4, 4), bool), "1 or 2 images, got 3"),
+    ],
+)
+def test_wrong_known_pictures_are_refused(images, mask, message):
+    with pytest.raises(ValueError, match=message):
+        Request(num_images=2, known=engines.Known(images, mask))
+
+
 def test_every_setting_works_at_its_ends(engine, prompts):
     for f in dataclasses.fields(engine.params_type):
         for value in f.metadata.get("options") or (f.metadata["minimum"], f.metadata["maximum"]):

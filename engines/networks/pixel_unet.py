@@ -40,7 +40,7 @@ def loss(model: nn.Module, x: torch.Tensor, text: torch.Tensor) -> dict[str, tor
 
     x: (N, C, H, W) in [-1, 1]; text: (N, D).
     """
-    x0 = F.pixel_unshuffle(x, BLOCK)  # (N, 4 C, H / 2, W / 2)
+    x0 = fold(x)  # (N, 4 C, H / 2, W / 2)
     t = torch.randint(0, NUM_TRAIN_TIMESTEPS, (len(x),), device=x.device)
     alpha_bar = alphas_bar(x.device)[t].view(-1, 1, 1, 1)
     eps = torch.randn_like(x0)
@@ -66,6 +66,11 @@ def predict_x0(
         v_text, v_none = model(torch.cat([x_t, x_t]), t, class_labels=torch.cat([text, no_text])).sample.chunk(2)
         v = v_none + guidance_scale * (v_text - v_none)
     return (alpha_bar.sqrt() * x_t - (1 - alpha_bar).sqrt() * v).clamp(-1, 1)
+
+
+def fold(x: torch.Tensor) -> torch.Tensor:
+    """Pictures (N, C, H, W) -> folded pixels (N, 4 C, H / 2, W / 2)."""
+    return F.pixel_unshuffle(x, BLOCK)
 
 
 def unfold(x: torch.Tensor) -> torch.Tensor:

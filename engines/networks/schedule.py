@@ -24,3 +24,12 @@ def make_scheduler(name: str, *, prediction_type: str) -> SchedulerMixin:
 def alphas_bar(device: torch.device | str = "cpu") -> torch.Tensor:
     """The share of the picture's variance left at each timestep, (num_train_timesteps,)."""
     return make_scheduler("DDPM", prediction_type="sample").alphas_cumprod.to(device)
+
+
+def renoise(x0: torch.Tensor, noise: torch.Tensor, alpha_bar: torch.Tensor) -> torch.Tensor:
+    """What is known, as noisy as the rest of the picture is at this timestep, for filling in the rest.
+
+    The replacement of Song et al. 2020, arXiv:2011.13456 (appendix I.2), always with the same noise. Simplified: none of the steps
+    back that RePaint takes (Lugmayr et al. 2022, arXiv:2201.09865).
+    """
+    return alpha_bar.sqrt() * x0 + (1 - alpha_bar).sqrt() * noise
