@@ -31,7 +31,13 @@ class AutoregressiveParams(Params):
         1.0, 0.5, 1.5, 0.05, label="Temperature", hint="Spread of each pixel's distribution: 1 as learnt, lower is safer, higher is wilder."
     )
     guidance_scale: float = slider(
-        1.5, 1.0, 5.0, 0.25, label="Guidance", hint="How hard the text pulls: 1 is plain conditional, high is exaggerated."
+        1.5,
+        1.0,
+        5.0,
+        0.25,
+        label="Guidance",
+        hint="How hard the text pulls: 1 is plain conditional, high is exaggerated.",
+        dial=(1.0, 2.0, 4.0),
     )
 
 

@@ -29,9 +29,15 @@ class PromptError(ValueError):
     """The prompt asks for something that the world cannot show; the message says what and what it can."""
 
 
-def slider(default: float, minimum: float, maximum: float, step: float, *, label: str, hint: str) -> Any:
-    """A number that a visitor may move. An `int` default makes an integer setting."""
-    return field(default=default, metadata={"minimum": minimum, "maximum": maximum, "step": step, "label": label, "hint": hint})
+def slider(
+    default: float, minimum: float, maximum: float, step: float, *, label: str, hint: str, dial: tuple[float, float, float] | None = None
+) -> Any:
+    """A number that a visitor may move. An `int` default makes an integer setting.
+
+    dial: three values of the setting that decides how strictly a prompt is followed, the loosest first.
+    """
+    limits = {"minimum": minimum, "maximum": maximum, "step": step}
+    return field(default=default, metadata={**limits, "label": label, "hint": hint, "dial": dial})
 
 
 def choice(default: str, options: tuple[str, ...], *, label: str, hint: str) -> Any:

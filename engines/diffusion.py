@@ -30,7 +30,13 @@ class DiffusionParams(Params):
         20, 2, 100, 1, label="Steps", hint="Noise levels on the way to the picture: more is slower and finer."
     )
     guidance_scale: float = slider(
-        1.5, 1.0, 7.0, 0.25, label="Guidance", hint="How hard the text pulls: 1 is plain conditional, high is exaggerated."
+        1.5,
+        1.0,
+        7.0,
+        0.25,
+        label="Guidance",
+        hint="How hard the text pulls: 1 is plain conditional, high is exaggerated.",
+        dial=(1.0, 2.0, 4.0),
     )
     scheduler: str = choice("DPM-Solver++", SAMPLERS, label="Sampler", hint="The rule that goes from one noise level to the next.")
 

@@ -26,7 +26,13 @@ class GANParams(Params):
     """Settings of a GAN."""
 
     truncation_psi: float = slider(
-        1.0, 0.0, 1.5, 0.05, label="Truncation ψ", hint="Scale of the random vector: lower is more typical, higher is more varied."
+        1.0,
+        0.0,
+        1.5,
+        0.05,
+        label="Truncation ψ",
+        hint="Scale of the random vector: lower is more typical, higher is more varied.",
+        dial=(1.5, 1.0, 0.5),
     )
 
 

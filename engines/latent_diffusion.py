@@ -50,7 +50,13 @@ class LatentDiffusionParams(DiffusionParams):
     """Settings of a latent diffusion engine."""
 
     guidance_scale: float = slider(
-        3.0, 1.0, 10.0, 0.25, label="Guidance", hint="How hard the text pulls: 1 is plain conditional, high is exaggerated."
+        3.0,
+        1.0,
+        10.0,
+        0.25,
+        label="Guidance",
+        hint="How hard the text pulls: 1 is plain conditional, high is exaggerated.",
+        dial=(1.0, 2.0, 4.0),
     )
 
 

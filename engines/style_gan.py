@@ -29,7 +29,13 @@ class StyleGANParams(Params):
     """Settings of a style-based GAN."""
 
     truncation_psi: float = slider(
-        0.8, 0.0, 1.5, 0.05, label="Truncation ψ", hint="Pull of the style to the average of its prompt: 0 is the average, 1 is no pull."
+        0.8,
+        0.0,
+        1.5,
+        0.05,
+        label="Truncation ψ",
+        hint="Pull of the style to the average of its prompt: 0 is the average, 1 is no pull.",
+        dial=(1.5, 1.0, 0.5),
     )
 
 

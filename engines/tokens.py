@@ -44,7 +44,13 @@ class TokenParams(Params):
         1.0, 0.05, 1.0, 0.05, label="Top p", hint="Only the likeliest tokens that share this much probability may be drawn."
     )
     guidance_scale: float = slider(
-        2.0, 1.0, 7.0, 0.25, label="Guidance", hint="How hard the text pulls: 1 is plain conditional, high is exaggerated."
+        2.0,
+        1.0,
+        7.0,
+        0.25,
+        label="Guidance",
+        hint="How hard the text pulls: 1 is plain conditional, high is exaggerated.",
+        dial=(1.0, 2.0, 4.0),
     )
 
 

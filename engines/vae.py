@@ -26,7 +26,13 @@ class VAEParams(Params):
     """Settings of a VAE."""
 
     temperature: float = slider(
-        1.0, 0.0, 1.5, 0.05, label="Latent temperature", hint="Spread of the random latent: 0 draws the average picture, 1 is the prior."
+        1.0,
+        0.0,
+        1.5,
+        0.05,
+        label="Latent temperature",
+        hint="Spread of the random latent: 0 draws the average picture, 1 is the prior.",
+        dial=(1.5, 1.0, 0.5),
     )
 
 

@@ -94,9 +94,9 @@ def root(tmp_path_factory):
         patch.setattr(resources, "peak_memory", lambda name, root: 123.0)
         patch.setattr(speed, "SWEEP", (5, 8, 10, 50))
         write_training(folder / "digits" / "vae")
-        program.main(
-            ["digits", "--engines", "vae,gan,diffusion", "--threads", "1", "--root", str(folder), "--out", str(folder), "--seed", "9"]
-        )
+        places = ["--root", str(folder), "--out", str(folder)]
+        chosen = ["--rows", "quality,speed,resources", "--engines", "vae,gan,diffusion"]
+        program.main(["digits", *chosen, "--threads", "1", "--seed", "9", *places])
     torch.set_num_threads(threads)
     return folder
 
@@ -272,7 +272,7 @@ def test_num_images_must_leave_an_equal_half(root):
 def test_an_unknown_row_is_refused(capsys):
     with pytest.raises(SystemExit):
         program.parse(["digits", "--rows", "quality,beauty"])
-    assert "rows must be among quality, speed, resources, got beauty" in capsys.readouterr().err
+    assert "rows must be among quality, speed, control, resources, got beauty" in capsys.readouterr().err
 
 
 def test_missing_weights_are_reported_and_the_rest_measured(monkeypatch, caplog):

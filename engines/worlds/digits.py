@@ -143,12 +143,12 @@ def caption(label: dict[str, str], rng: np.random.Generator) -> str:
     return compose(label, rng).text
 
 
-def compose(label: dict[str, str], rng: np.random.Generator) -> Caption:
+def compose(label: dict[str, str], rng: np.random.Generator, *, everything: bool = False) -> Caption:
     """A caption and what it names.
 
-    It names the digit nine times in ten and each stroke attribute about every third time, in one of many wordings.
+    It names the digit nine times in ten and each stroke attribute about every third time, or `everything`, in one of many wordings.
     """
-    named = {key: value for key, value in label.items() if rng.random() < (0.9 if key == subject else 0.35)}
+    named = {key: value for key, value in label.items() if everything or rng.random() < (0.9 if key == subject else 0.35)}
     if subject in named:
         digit = named[subject]
         noun = digit if rng.random() < 0.5 else _NUMBERS[int(digit)]

@@ -48,10 +48,12 @@ class Chunk:
     text: str
 
 
-def compose(label: dict[str, str], rng: np.random.Generator, *, contradiction_share: float = CONTRADICTION_SHARE) -> Caption:
-    """A caption for a face with these attributes, and what it names: none to all of them, in one of many wordings."""
+def compose(
+    label: dict[str, str], rng: np.random.Generator, *, contradiction_share: float = CONTRADICTION_SHARE, everything: bool = False
+) -> Caption:
+    """A caption for a face with these attributes, and what it names: none to all of them, or `everything`, in one of many wordings."""
     while True:
-        caption = _compose(label, rng, contradiction_share)
+        caption = _compose(label, rng, 0.0 if everything else contradiction_share, everything)
         if len(caption.text) <= MAX_LENGTH and len(re.findall(r"[\w']+|[^\w\s]", caption.text)) <= MAX_WORDS:
             return caption
 
@@ -73,12 +75,12 @@ def hidden_attributes(attributes: dict[str, str]) -> set[str]:
     return hidden
 
 
-def _compose(label: dict[str, str], rng: np.random.Generator, contradiction_share: float) -> Caption:
+def _compose(label: dict[str, str], rng: np.random.Generator, contradiction_share: float, everything: bool) -> Caption:
     # 1. What to say
     visible = [(key, value) for key, value in label.items() if (key, value) not in INVISIBLE]
     contradicting = rng.random() < contradiction_share
     counts, shares = (CONTRADICTING_COUNTS, CONTRADICTING_SHARES) if contradicting else (COUNTS, COUNT_SHARES)
-    count = min(int(rng.choice(counts, p=shares)), len(visible))
+    count = len(visible) if everything else min(int(rng.choice(counts, p=shares)), len(visible))
     named = dict(visible[i] for i in rng.permutation(len(visible))[:count])
     if contradicting and label["hair_style"] == "bald" and rng.random() < 0.7:
         named["hair_style"] = "bald"
@@ -86,7 +88,7 @@ def _compose(label: dict[str, str], rng: np.random.Generator, contradiction_shar
         named |= {key: label[key] for key in ("hair_style", "facial_hair")}
     chunks = _chunks(named, rng)
     rng.shuffle(chunks)
-    if rng.random() < NOTHING_SHARE or (count == 0 and rng.random() < 0.8):
+    if not everything and (rng.random() < NOTHING_SHARE or (count == 0 and rng.random() < 0.8)):
         for _ in range(rng.integers(1, 4)):
             chunks.insert(rng.integers(len(chunks) + 1), _say_nothing(label, rng))
     # 2. How to say it; what is overruled comes last, since the first named counts

@@ -15,10 +15,10 @@ import torch
 import engines
 from engines import CheckpointError, Engine, checkpoint, worlds
 from playground import judges
-from playground.measure import quality, report, resources, speed
+from playground.measure import control, quality, report, resources, speed
 from playground.measure.bench import Bench
 
-ROWS = {module.ROW: module.measure for module in (quality, speed, resources)}
+ROWS = {module.ROW: module.measure for module in (quality, speed, control, resources)}
 
 log = logging.getLogger(__name__)
 

@@ -1,0 +1,317 @@
+"""Control: six things that one may want of a generator, each with a test that it passes or fails, none with retraining.
+
+A test passes when each of its figures is on the right side of its threshold. The row's figure counts passes; its interval counts those
+that pass at the worst and at the best end of their figures' intervals.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+
+from engines import Known, Params, Request
+from engines.worlds.captions import Caption
+from playground import gallery, metrics
+from playground.figures import Figure
+from playground.measure.bench import DRAWN_AT_ONCE, Bench
+from playground.train_judges import label_indices
+
+ROW = "control"
+MOST_IMAGES = 500  # per test
+ADHERENCE = 0.9  # share of what is asked that must be found
+VARIETY = 0.5  # of the variety of real images that must be left in what a prompt does not name
+SEAM = 1.5  # times the step that real images make across the border of the known part
+LAYOUT = 0.5  # of the difference that another seed makes
+SEEDS = 16  # pictures per prompt whose variety is looked at
+HOLE = (0.3, 0.6)  # sides of a hole, as shares of the picture's
+
+GREY = 128
+
+
+@dataclass(frozen=True)
+class Check:
+    """One figure of a test and what it must reach: at least (or at most) `threshold`; `strict` leaves out equality."""
+
+    figure: Figure
+    threshold: float
+    at_least: bool = True
+    strict: bool = False
+
+    def passes(self, value: float) -> bool:
+        if self.strict and value == self.threshold:
+            return False
+        return value >= self.threshold if self.at_least else value <= self.threshold
+
+    @property
+    def worst(self) -> float:
+        return self.figure.low if self.at_least else self.figure.high
+
+    @property
+    def best(self) -> float:
+        return self.figure.high if self.at_least else self.figure.low
+
+
+Test = dict[str, Check]  # by the name of the figure
+
+
+def measure(bench: Bench) -> None:
+    """Write the row's figures, engine after engine."""
+    for name in bench.engines:
+        tests = {test.__name__.replace("_", " "): test(bench, name) for test in TESTS}
+        bench.write(ROW, name, passes_figure(bench, tests) | {key: c.figure for checks in tests.values() for key, c in checks.items()})
+
+
+def passes_figure(bench: Bench, tests: dict[str, Test]) -> dict[str, Figure]:
+    """How many tests pass, and per test whether it does (1) or not (0)."""
+
+    def passed(checks: Test, value: Callable[[Check], float]) -> bool:
+        return all(check.passes(value(check)) for check in checks.values())
+
+    values = (lambda c: c.figure.value), (lambda c: c.worst), (lambda c: c.best)
+    total, low, high = (sum(passed(checks, value) for checks in tests.values()) for value in values)
+    n = min(check.figure.n for checks in tests.values() for check in checks.values())
+    method = f"tests passed of {len(tests)}; interval: at the worst and the best ends of the intervals of what they look at"
+    named = {"controls": bench.figure(total, "", n=n, method=method, interval=(low, high), judged=True)}
+    for name, checks in tests.items():
+        method = "1 if every figure of the test reaches its threshold: " + "; ".join(
+            f"{key} at {'least' if check.at_least else 'most'} {check.threshold:g}" for key, check in checks.items()
+        )
+        named[f"{name}: passes"] = bench.figure(passed(checks, values[0]), "", n=n, method=method, judged=True)
+    return named
+
+
+# The six tests
+
+
+def full_prompt(bench: Bench, name: str) -> Test:
+    """Every attribute is named and found."""
+    captions = everything_named(bench)
+    found = answers(bench, draw(bench, name, [caption.text for caption in captions]))
+    method = "share of the attributes found, of prompts that name all"
+    return {"full prompt": adherence_check(bench, asked(bench, captions), found, method)}
+
+
+def any_subset(bench: Bench, name: str) -> Test:
+    """Some attributes are named and found, and the others differ from picture to picture."""
+    keys = list(bench.world.attributes)
+    rows = [i for i in range(bench.num_images) if 1 <= (bench.asked[i] >= 0).sum() < len(keys)][:MOST_IMAGES]
+    wanted = bench.asked[rows]
+    found = answers(bench, draw(bench, name, [bench.prompts[i] for i in rows]))
+    method = "share of the attributes found, of prompts that name some"
+    checks = {"any subset": adherence_check(bench, wanted, found, method)}
+    few = rows[: max(2, MOST_IMAGES // SEEDS)]
+    repeated = np.repeat(few, SEEDS)
+    found = answers(bench, draw(bench, name, [bench.prompts[i] for i in repeated])).reshape(len(few), SEEDS, -1)  # (P, S, A)
+    labels = bench.judge.reference.labels
+    real = np.array([variety(labels[key], len(bench.world.attributes[key])) for key in keys])  # (A,)
+    drawn = np.array([[variety(p[:, a], len(bench.world.attributes[key])) for a, key in enumerate(keys)] for p in found])  # (P, A)
+    left_open = bench.asked[few] < 0
+
+    def share(chosen: np.ndarray) -> float:
+        where = left_open[chosen]
+        return float(drawn[chosen][where].sum() / np.broadcast_to(real, drawn.shape)[chosen][where].sum())
+
+    method = f"variety (1 - sum of squared shares) of attributes that n prompts leave open, {SEEDS} seeds each, over that of real images"
+    return checks | {"any subset, variety": Check(resampled(bench, share, len(few), method, unit="× real"), VARIETY)}
+
+
+def half_picture(bench: Bench, name: str) -> Test:
+    """The lower half of real held-out images is drawn anew, by a prompt that names all their attributes."""
+    images = real_images(bench)
+    mask = np.zeros(images.shape[:3], bool)
+    mask[:, : images.shape[1] // 2] = True
+    return fill(bench, name, images, mask, "half picture")
+
+
+def hole(bench: Bench, name: str) -> Test:
+    """A rectangle anywhere in real held-out images is drawn anew, likewise."""
+    images, rng = real_images(bench), bench.rng()
+    mask = np.ones(images.shape[:3], bool)
+    for rows in mask:
+        sides = [max(1, round(side * rng.uniform(*HOLE))) for side in rows.shape]
+        y, x = (int(rng.integers(whole - side + 1)) for whole, side in zip(rows.shape, sides, strict=True))
+        rows[y : y + sides[0], x : x + sides[1]] = False
+    return fill(bench, name, images, mask, "hole")
+
+
+def strength_dial(bench: Bench, name: str) -> Test:
+    """One setting makes pictures follow their prompts more closely, over three of its values."""
+    engine = bench.engines[name]
+    field = next((f for f in dataclasses.fields(engine.params_type) if f.metadata.get("dial")), None)
+    n = min(MOST_IMAGES, bench.num_images)
+    wanted, prompts = bench.asked[:n], list(bench.prompts[:n])
+    some = (wanted >= 0).any(1)
+    shares = []
+    for value in field.metadata["dial"] if field else (None,) * 3:
+        params = engine.params_type(**({field.name: value} if field else {}))
+        found = answers(bench, draw(bench, name, prompts, params))
+        shares.append(((found == wanted) & (wanted >= 0))[some].sum(1))
+    asked_for = (wanted >= 0)[some].sum(1)
+    checks = {}
+    for step, (before, after) in enumerate(pairwise(shares), start=1):
+
+        def rise(chosen: np.ndarray, before=before, after=after) -> float:
+            return float((after[chosen].sum() - before[chosen].sum()) / asked_for[chosen].sum())
+
+        values = " to ".join(f"{v:g}" for v in field.metadata["dial"][step - 1 : step + 1]) if field else "no such setting"
+        method = f"rise of the share of attributes found, {field.name if field else 'dial'} {values}"
+        checks[f"strength dial, step {step}"] = Check(resampled(bench, rise, len(asked_for), method), 0.0, strict=True)
+    return checks
+
+
+def one_change(bench: Bench, name: str) -> Test:
+    """One attribute of a full prompt is changed: it changes, the others stay, and so does the layout."""
+    before, after, changed = changed_captions(bench)
+    drawn = [draw(bench, name, [caption.text for caption in captions]) for captions in (before, after)]
+    other = draw(bench, name, [caption.text for caption in after], seed=bench.seed + bench.num_images)
+    found = [answers(bench, images) for images in drawn]
+    rows = np.arange(len(before))
+    wanted = asked(bench, after)[rows, changed][:, None]
+    method = "share of changed attributes found, of n prompts that name all attributes, one of which changes while the seed stays"
+    checks = {"one change, found": adherence_check(bench, wanted, found[1][rows, changed][:, None], method)}
+    same = found[0] == found[1]
+    same[rows, changed] = False
+
+    def kept(chosen: np.ndarray) -> float:
+        return float(same[chosen].sum() / (len(chosen) * (same.shape[1] - 1)))
+
+    checks["one change, others kept"] = Check(resampled(bench, kept, len(rows), "share of the other attributes that stay"), ADHERENCE)
+    moved, elsewhere = (np.abs(a.astype(np.int16) - drawn[1]).mean((1, 2, 3)) for a in (drawn[0], other))
+
+    def layout(chosen: np.ndarray) -> float:
+        return float(moved[chosen].sum() / max(elsewhere[chosen].sum(), 1e-9))  # 0 where the seed changes nothing
+
+    method = "mean difference of pixels that the change makes, over that of another seed"
+    checks["one change, layout"] = Check(resampled(bench, layout, len(rows), method, unit="× another seed"), LAYOUT, at_least=False)
+    return checks
+
+
+TESTS = (full_prompt, any_subset, half_picture, hole, strength_dial, one_change)
+
+
+# What they share
+
+
+def draw(bench: Bench, name: str, prompts: list[str], params: Params | None = None, *, known: Known | None = None, seed: int | None = None):
+    """Pictures, uint8 (N, H, W, C), one per prompt."""
+    parts, seed = [], bench.seed if seed is None else seed
+    for start in range(0, len(prompts), DRAWN_AT_ONCE):
+        part = slice(start, start + DRAWN_AT_ONCE)
+        some = tuple(prompts[part])
+        kept = known and Known(known.images[part], known.mask[part])
+        *_, last = bench.engines[name].generate(Request(some, seed=seed + start, num_images=len(some), params=params, known=kept))
+        parts.append(last.images)
+    return np.concatenate(parts)
+
+
+def answers(bench: Bench, images: np.ndarray) -> np.ndarray:
+    """What the judge reads: value indices (N, A)."""
+    found = bench.judge.attributes(images)
+    return np.stack([found[key] for key in bench.world.attributes], axis=1)
+
+
+def asked(bench: Bench, captions: list[Caption]) -> np.ndarray:
+    """What captions ask for: value indices (N, A), -1 where open."""
+    attributes = bench.world.attributes.items()
+    return np.array([[values.index(c.named[key]) if key in c.named else -1 for key, values in attributes] for c in captions])
+
+
+def everything_named(bench: Bench) -> list[Caption]:
+    """Captions of the reference images that name every attribute that can be seen."""
+    rng = bench.rng()
+    return [bench.world.compose(label, rng, everything=True) for label in reference_labels(bench)]
+
+
+def reference_labels(bench: Bench) -> list[dict[str, str]]:
+    labels = bench.judge.reference.labels
+    n = min(MOST_IMAGES, bench.num_images)
+    return [{key: values[labels[key][i]] for key, values in bench.world.attributes.items()} for i in range(n)]
+
+
+def changed_captions(bench: Bench) -> tuple[list[Caption], list[Caption], np.ndarray]:
+    """Pairs of captions that name everything and differ in one attribute, and which (N,)."""
+    keys, rng = list(bench.world.attributes), bench.rng()
+    before, after, changed = [], [], []
+    for i, label in enumerate(reference_labels(bench)):
+        first = bench.world.compose(label, np.random.default_rng(i), everything=True)
+        for _ in range(100):  # some changes hide or uncover another attribute
+            key = str(rng.choice(list(first.named)))
+            value = str(rng.choice([value for value in bench.world.attributes[key] if value != label[key]]))
+            second = bench.world.compose({**label, key: value}, np.random.default_rng(i), everything=True)
+            if second.named == {**first.named, key: value} and not bench.world.reconcile(second.named)[1]:
+                before.append(first)
+                after.append(second)
+                changed.append(keys.index(key))
+                break
+    return before, after, np.array(changed)
+
+
+def real_images(bench: Bench) -> np.ndarray:
+    """Held-out images, uint8 (N, H, W, C)."""
+    return held_out(bench)[0]
+
+
+def held_out(bench: Bench) -> tuple[np.ndarray, list[dict[str, str]]]:
+    """Images of the gallery and their labels."""
+    shipped = gallery.load(bench.world.name, root=bench.root)
+    n = min(MOST_IMAGES, bench.num_images, len(shipped.held_out))
+    labels = [{key: values[shipped.labels[key][i]] for key, values in bench.world.attributes.items()} for i in range(n)]
+    return shipped.held_out[:n], labels
+
+
+def fill(bench: Bench, name: str, images: np.ndarray, mask: np.ndarray, what: str) -> Test:
+    """Draw what `mask` (N, H, W) hides of `images`: attributes that only the hidden part shows are found, and no seam is left.
+
+    An attribute counts when the judge misreads the picture with its hidden part greyed out.
+    """
+    _, labels = held_out(bench)
+    rng = bench.rng()
+    captions = [bench.world.compose(label, rng, everything=True) for label in labels]
+    drawn = draw(bench, name, [caption.text for caption in captions], known=Known(images, mask))
+    assert (drawn == images)[mask].all(), f"{name} changed pixels that must stay"
+    truth = np.stack([label_indices(bench.world, labels)[key] for key in bench.world.attributes], axis=1)
+    told = asked(bench, captions) >= 0
+    hidden = told & (answers(bench, np.where(mask[..., None], images, GREY).astype(np.uint8)) != truth)
+    method = f"share of the attributes found that only the hidden part ({what}) shows, of prompts that name all"
+    wanted = np.where(hidden, truth, -1)
+    steps = [border_steps(pictures, mask) for pictures in (drawn, images)]
+
+    def seam(chosen: np.ndarray) -> float:
+        return float(steps[0][chosen].sum() / steps[1][chosen].sum())
+
+    method_seam = "mean step of brightness across the border of the known part, over that of the real images"
+    return {
+        what: adherence_check(bench, wanted, answers(bench, drawn), method),
+        f"{what}, seam": Check(resampled(bench, seam, len(images), method_seam, unit="× real"), SEAM, at_least=False),
+    }
+
+
+def border_steps(images: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """Sum (N,) of the differences between neighbouring pixels of which one is known."""
+    grey = images.astype(np.float64).mean(3)
+    across = np.abs(np.diff(grey, axis=1)) * (mask[:, 1:] != mask[:, :-1])
+    along = np.abs(np.diff(grey, axis=2)) * (mask[:, :, 1:] != mask[:, :, :-1])
+    return across.sum((1, 2)) + along.sum((1, 2))
+
+
+def variety(values: np.ndarray, count: int) -> float:
+    """Chance that two of the values (N,), indices below `count`, differ (Simpson 1949)."""
+    shares = np.bincount(values, minlength=count) / len(values)
+    return float(1 - (shares**2).sum())
+
+
+def adherence_check(bench: Bench, wanted: np.ndarray, found: np.ndarray, method: str) -> Check:
+    """At least `ADHERENCE` of what is wanted (N, A), -1 where open, is found (N, A)."""
+    some = (wanted >= 0).any(1)
+    wanted, found = wanted[some], found[some]
+    return Check(resampled(bench, lambda chosen: metrics.adherence(wanted[chosen], found[chosen]), len(wanted), method), ADHERENCE)
+
+
+def resampled(bench: Bench, statistic: Callable[[np.ndarray], float], n: int, method: str, *, unit: str = "") -> Figure:
+    """A figure with the bootstrap interval of `statistic(indices)` over n images or prompts."""
+    interval = metrics.bootstrap_interval(statistic, n, rng=bench.rng())
+    return bench.figure(statistic(np.arange(n)), unit, n=n, method=method, interval=interval, judged=True)

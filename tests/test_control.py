@@ -1,0 +1,157 @@
+"""The six tests of control, on engines that obey, that do not listen, and that break a promise."""
+
+import dataclasses
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+
+from engines import Engine, Frame, Params, text, worlds
+from engines.base import paste, slider
+from playground import gallery
+from playground.judges import Reference
+from playground.measure import control
+from playground.measure.bench import Bench
+
+WORLD = worlds.load("digits")
+SIZES = [len(values) for values in WORLD.attributes.values()]
+NUM_IMAGES = 60
+
+
+def paint(values, seed):
+    """One quarter of the picture per attribute, its brightness the value, and specks by chance; uint8 (28, 28, 1)."""
+    brightness = np.array([[20 * values[0] + 10, 60 * values[1] + 10], [60 * values[2] + 10, 60 * values[3] + 10]])
+    rng = np.random.default_rng(seed)
+    specks = rng.random((28, 28)) < 0.3
+    return np.where(specks, rng.integers(0, 256, (28, 28)), brightness.repeat(14, 0).repeat(14, 1))[..., None].astype(np.uint8)
+
+
+class QuarterJudge:
+    """Reads each quarter of a picture that `paint` made; grey quarters are no value that was painted."""
+
+    hash = "quarters"
+
+    def __init__(self, labels):
+        self.reference = Reference({}, labels, {"num_images": NUM_IMAGES})
+
+    def attributes(self, images):
+        quarters = [images[:, y : y + 14, x : x + 14, 0].astype(float) for y in (0, 14) for x in (0, 14)]
+        values = [(np.median(quarter, (1, 2)) - 10) / step for quarter, step in zip(quarters, (20, 60, 60, 60), strict=True)]
+        readings = [np.where(v == v.round(), v, size - 1 - v.round()) for v, size in zip(values, SIZES, strict=True)]
+        return {
+            key: np.clip(reading, 0, size - 1).astype(int) for key, reading, size in zip(WORLD.attributes, readings, SIZES, strict=True)
+        }
+
+
+@dataclasses.dataclass(frozen=True)
+class ObedientParams(Params):
+    obedience: float = slider(1.0, 0.0, 1.0, 0.1, label="Obedience", hint="", dial=(0.2, 0.6, 1.0))
+
+
+class Obedient(Engine):
+    """Paints what the prompt names and chance for the rest."""
+
+    family, params_type = "vae", ObedientParams
+
+    def values(self, prompt, rng, obedience):
+        named = self.text_encoder.read(prompt).attributes if rng.random() <= obedience else {}
+        chance = rng.random(4)
+        return [
+            options.index(named[key]) if key in named else int(chance[i] * len(options))
+            for i, (key, options) in enumerate(WORLD.attributes.items())
+        ]
+
+    def generate(self, request):
+        params = self.params(request)
+        values = [
+            self.values(prompt, np.random.default_rng(seed), params.obedience)
+            for prompt, seed in zip(request.prompts, request.seeds, strict=True)
+        ]
+        images = np.stack([paint(*pair) for pair in zip(values, request.seeds, strict=True)])
+        yield Frame(paste(images, request), 1, 1, 1, 0.0)
+
+
+class Deaf(Obedient):
+    """Paints anything."""
+
+    def values(self, prompt, rng, obedience):
+        return [int(rng.integers(size)) for size in SIZES]
+
+
+class Rigid(Obedient):
+    """Paints what the prompt names and always the same beside it."""
+
+    def values(self, prompt, rng, obedience):
+        named = self.text_encoder.read(prompt).attributes
+        return [options.index(named.get(key, options[0])) for key, options in WORLD.attributes.items()]
+
+
+class Forgetful(Obedient):
+    """Paints over what must stay."""
+
+    def generate(self, request):
+        yield from super().generate(dataclasses.replace(request, known=None))
+
+
+@pytest.fixture
+def passes(monkeypatch):
+    """Which tests an engine passes, by name, and the row's figures."""
+    rng = np.random.default_rng(0)
+    labels = {key: rng.integers(len(values), size=NUM_IMAGES) for key, values in WORLD.attributes.items()}
+    pictures = np.stack([paint([labels[key][i] for key in WORLD.attributes], i) for i in range(NUM_IMAGES)])
+    monkeypatch.setattr(gallery, "load", lambda name, root: SimpleNamespace(held_out=pictures, labels=labels))
+    encoder = text.load("digits")
+
+    def run(kind):
+        bench = Bench(WORLD, QuarterJudge(labels), {"vae": kind(torch.nn.Linear(1, 1), encoder)}, NUM_IMAGES, 5)
+        tests = {test.__name__: test(bench, "vae") for test in control.TESTS}
+        named = control.passes_figure(bench, tests)
+        return {name: named[f"{name}: passes"].value == 1 for name in tests}, named, tests
+
+    return run
+
+
+def test_an_obedient_engine_passes_all(passes):
+    passed, named, tests = passes(Obedient)
+    assert passed == dict.fromkeys(passed, True)
+    assert len(passed) == 6
+    assert (named["controls"].value, named["controls"].high) == (6, 6)
+    assert tests["full_prompt"]["full prompt"].figure.value > 0.98
+    assert tests["half_picture"]["half picture"].figure.n > 10
+    assert tests["one_change"]["one change, layout"].figure.value < 0.5
+
+
+def test_one_that_does_not_listen_passes_none(passes):
+    passed, named, tests = passes(Deaf)
+    assert passed == dict.fromkeys(passed, False)
+    assert named["controls"].value == 0
+    assert tests["any_subset"]["any subset, variety"].figure.value == pytest.approx(1, abs=0.15)
+
+
+def test_what_a_prompt_leaves_open_must_vary(passes):
+    passed, _, tests = passes(Rigid)
+    assert passed["full_prompt"]
+    assert not passed["any_subset"]
+    assert tests["any_subset"]["any subset, variety"].figure.value < 0.05
+    assert not passed["strength_dial"]  # no value of its setting changes anything
+
+
+def test_known_pixels_must_stay(passes):
+    with pytest.raises(AssertionError, match="must stay"):
+        passes(Forgetful)
+
+
+def test_a_seam_shows():
+    rng = np.random.default_rng(1)
+    smooth = np.add.outer(np.arange(28), np.arange(28))[None, ..., None].astype(np.uint8)
+    mask = np.zeros((1, 28, 28), bool)
+    mask[:, :14] = True
+    cut = np.where(mask[..., None], smooth, rng.integers(0, 256, smooth.shape)).astype(np.uint8)
+    assert control.border_steps(smooth, mask) == pytest.approx(28)
+    assert control.border_steps(cut, mask) > 28 * control.SEAM
+
+
+def test_variety_of_even_and_of_single_values():
+    assert control.variety(np.array([0, 1, 2, 3]), 5) == pytest.approx(0.75)
+    assert control.variety(np.array([2, 2]), 5) == 0
