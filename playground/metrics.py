@@ -81,6 +81,18 @@ def copy_rate(fake_to_train: np.ndarray, real_to_train: np.ndarray, *, percentil
     return float((fake_to_train < np.percentile(real_to_train, percentile)).mean())
 
 
+def vendi_score(features: np.ndarray) -> float:
+    """Effective number of different items among features (N, D): 1 for copies of one, N for items that have nothing in common.
+
+    Friedman & Dieng 2022, arXiv:2210.02410, definition 3.1, with cosine similarity of the features as they are, so at most D.
+    """
+    x = features.astype(np.float64)
+    x /= np.linalg.norm(x, axis=1, keepdims=True)
+    shares = np.linalg.eigvalsh(x.T @ x / len(x))  # the same as those of the kernel (N, N) / N, apart from zeros
+    shares = shares[shares > 1e-12]
+    return float(np.exp(-(shares * np.log(shares)).sum()))
+
+
 def sharpness(images: np.ndarray) -> np.ndarray:
     """Variance (N,) of the Laplacian of the grey picture in [0, 1]; blur lowers it, noise raises it.
 

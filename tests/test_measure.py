@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import subprocess
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ from engines.networks import linear_vae
 from playground import figures, judges, metrics, table, train_judges
 from playground.figures import Figure
 from playground.measure import __main__ as program
-from playground.measure import quality, report, resources, speed
+from playground.measure import novelty, quality, report, resources, speed
 from playground.measure.bench import Bench
 
 WORDS = {str(i): word for i, word in enumerate(["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"])}
@@ -269,10 +270,44 @@ def test_num_images_must_leave_an_equal_half(root):
     assert bench.floor("encoder") == metrics.frechet_distance(features[:60], features[60:])
 
 
+def test_copies_and_repetitions_are_no_novelty(root, monkeypatch, tmp_path):
+    """An engine that draws new pictures, one that hands out training images, and one that repeats a few new ones."""
+    monkeypatch.setenv("PLAYGROUND_DATA", str(make_data(tmp_path / "data", seed=4)))
+    world, judge = worlds.load("digits"), judges.load("digits", root=root)
+    training, rng = world.load_images(split="train")[0], np.random.default_rng(8)
+    drawn = {
+        "vae": np.stack([draw_digit(i % 10, rng) for i in range(60)])[..., None],
+        "gan": training[:60],
+        "diffusion": np.stack([draw_digit(i % 3, rng) for i in range(3)])[..., None].repeat(20, axis=0),
+    }
+    bench = Bench(world, judge, dict.fromkeys(drawn), 60, 0, root=root, out=tmp_path)
+    monkeypatch.setattr(bench, "draw", lambda name: drawn[name])
+    novelty.measure(bench)
+    row = figures.read("digits", root=tmp_path)["novelty"]
+    assert row["gan"]["copy_rate"].value == 1
+    assert row["gan"]["novelty"].value == 0
+    assert row["vae"]["copy_rate"].value < 0.1 > row["real"]["copy_rate"].value
+    assert row["diffusion"]["novelty"].high < row["vae"]["novelty"].low
+    assert row["diffusion"]["vendi"].value < row["vae"]["vendi"].value
+    assert "held_out_pairs" not in row["vae"]  # digits has no such pairs
+
+
+def test_held_out_captions_name_a_pair_that_training_never_shows():
+    world = worlds.load("faces")
+    labels = {key: np.zeros(60, int) for key in world.attributes}
+    judge = SimpleNamespace(reference=judges.Reference({}, labels, {"num_images": 60}))
+    captions, wanted = novelty.held_out_captions(Bench(world, judge, {}, 60, 0))
+    assert {int(n) for n in (wanted >= 0).sum(1)} == {2}
+    for caption, row in zip(captions, wanted, strict=True):
+        pair = {key: values[row[a]] for a, (key, values) in enumerate(world.attributes.items()) if row[a] >= 0}
+        assert pair.items() <= caption.named.items()
+        assert world.is_held_out(caption.named)
+
+
 def test_an_unknown_row_is_refused(capsys):
     with pytest.raises(SystemExit):
         program.parse(["digits", "--rows", "quality,beauty"])
-    assert "rows must be among quality, speed, control, resources, got beauty" in capsys.readouterr().err
+    assert "rows must be among quality, speed, control, novelty, resources, got beauty" in capsys.readouterr().err
 
 
 def test_missing_weights_are_reported_and_the_rest_measured(monkeypatch, caplog):

@@ -168,3 +168,10 @@ def test_adherence_agrees_with_torchmetrics(rng):
     asked, found = rng.integers(-1, 4, size=(40, 3)), rng.integers(0, 4, size=(40, 3))
     wanted = multiclass_accuracy(torch.tensor(found).flatten(), torch.tensor(asked).flatten(), 4, average="micro", ignore_index=-1)
     assert metrics.adherence(asked, found) == pytest.approx(wanted.item())
+
+
+def test_vendi_score_counts_what_differs():
+    assert metrics.vendi_score(np.tile([3.0, 4.0], (7, 1))) == pytest.approx(1)
+    assert metrics.vendi_score(np.repeat(np.eye(5), 3, axis=0)) == pytest.approx(5)
+    shares = np.array([0.9, 0.1])  # of two directions
+    assert metrics.vendi_score(np.repeat(np.eye(2), [90, 10], axis=0)) == pytest.approx(np.exp(-(shares * np.log(shares)).sum()))

@@ -1,7 +1,7 @@
 """python -m playground.measure digits --rows quality,speed,resources
 
-Measures the engines of a world for the rows of the table and writes `checkpoints/<world>/figures.json` after each engine. Needs
-no data set: the judge ships the features of the real images. Measure speed on an otherwise idle machine.
+Measures the engines of a world for the rows of the table and writes `checkpoints/<world>/figures.json` after each engine. Only
+novelty needs the data set; for the others the judge ships the features of the real images. Measure speed on an otherwise idle machine.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ import torch
 import engines
 from engines import CheckpointError, Engine, checkpoint, worlds
 from playground import judges
-from playground.measure import control, quality, report, resources, speed
+from playground.measure import control, novelty, quality, report, resources, speed
 from playground.measure.bench import Bench
 
-ROWS = {module.ROW: module.measure for module in (quality, speed, control, resources)}
+ROWS = {module.ROW: module.measure for module in (quality, speed, control, novelty, resources)}
 
 log = logging.getLogger(__name__)
 

@@ -1,0 +1,113 @@
+"""Novelty: how much of what is real an engine's pictures cover, without being copies of training images."""
+
+from __future__ import annotations
+
+import logging
+
+import numpy as np
+
+from engines.worlds.captions import Caption
+from playground import metrics
+from playground.figures import Figure
+from playground.judges import SPACES
+from playground.measure import control
+from playground.measure.bench import Bench
+from playground.measure.quality import mean_figure
+
+ROW = "novelty"
+PERCENTILE = 1.0  # of the distances of unseen real images to their nearest training image; what is closer is a copy
+COPY_SPACE = "encoder"  # of the judge, beside pixels
+BLOCK = 5000  # training images looked at at once
+MOST_PAIRS = 500  # prompts with held-out pairs
+
+log = logging.getLogger(__name__)
+
+
+def measure(bench: Bench) -> None:
+    """Write the row's figures: real unseen images first, then engine after engine. Needs the world's data set."""
+    training = bench.world.load_images(split="train")[0]
+    features = bench.judge.features(training, space=COPY_SPACE)
+    unseen = bench.world.load_images(split="validation")[0][: bench.num_images]
+    real = nearest(bench, unseen, training, features)
+    thresholds = {name: np.percentile(distances, PERCENTILE) for name, distances in real.items()}
+    real_copies = copies(real, thresholds)
+    shipped = bench.judge.reference.figures["real_density_coverage"]
+    best = metrics.geometric_mean([shipped[space]["coverage"] for space in SPACES]) * (1 - real_copies.mean())
+    method = (
+        f"unseen real images nearer to one of {len(training):,} training images than the first percentile of them, in pixels and features"
+    )
+    named = {"copy_rate": mean_figure(bench, real_copies, method=method)}
+    bench.write(ROW, "real", named | {"vendi": vendi_figure(bench, bench.reference(COPY_SPACE))})
+    for name in bench.engines:
+        images = bench.draw(name)
+        distances = nearest(bench, images, training, features)
+        bench.write(ROW, name, novelty_figures(bench, images, copies(distances, thresholds), best) | pair_figures(bench, name))
+
+
+def nearest(bench: Bench, images: np.ndarray, training: np.ndarray, features: np.ndarray) -> dict[str, np.ndarray]:
+    """Distances (N,) of pictures to the nearest training image, in pixels and in the judge's features."""
+    wanted = images.reshape(len(images), -1)
+    pixels = np.full(len(images), np.inf)
+    for start in range(0, len(training), BLOCK):
+        part = training[start : start + BLOCK]
+        pixels = np.minimum(pixels, metrics.nearest_distances(wanted, part.reshape(len(part), -1)))
+        log.info("nearest of %d pictures: %d of %d training images", len(images), start + len(part), len(training))
+    return {"pixels": pixels, COPY_SPACE: metrics.nearest_distances(bench.judge.features(images, space=COPY_SPACE), features)}
+
+
+def copies(distances: dict[str, np.ndarray], thresholds: dict[str, float]) -> np.ndarray:
+    """Which pictures (N,) are nearer to a training image than `thresholds`, in pixels and in features."""
+    return np.all([distances[name] < threshold for name, threshold in thresholds.items()], axis=0)
+
+
+def novelty_figures(bench: Bench, images: np.ndarray, copied: np.ndarray, best: float) -> dict[str, Figure]:
+    """Coverage x (1 - copy rate) over `best`, that of real images, and what goes into it.
+
+    Coverage is the geometric mean over the judge's spaces.
+    """
+    covered = [metrics.neighbourhoods(bench.reference(s), bench.judge.features(images, space=s))[1] for s in SPACES]
+
+    def novelty(chosen: np.ndarray) -> float:
+        coverage = metrics.geometric_mean([max(c[chosen].mean(), 1e-9) for c in covered])
+        return coverage * (1 - copied[chosen].mean()) / best
+
+    n = bench.num_images
+    interval = metrics.bootstrap_interval(novelty, n, rng=bench.rng())
+    method = "coverage (k = 5, geometric mean over two judges) × (1 - copy rate), over that of unseen real images"
+    named = {"novelty": bench.figure(novelty(np.arange(n)), "of real", n=n, method=method, interval=interval, judged=True)}
+    method = "share of pictures nearer to a training image than 99 % of unseen real images are, in pixels and in features"
+    named["copy_rate"] = mean_figure(bench, copied, method=method)
+    named["vendi"] = vendi_figure(bench, bench.judge.features(images, space=COPY_SPACE))
+    return named
+
+
+def vendi_figure(bench: Bench, features: np.ndarray) -> Figure:
+    """The Vendi score of features (N, D)."""
+    interval = metrics.bootstrap_interval(lambda chosen: metrics.vendi_score(features[chosen]), len(features), rng=bench.rng())
+    method = f"Vendi score, cosine similarity of {COPY_SPACE} features: an effective number of different pictures"
+    return bench.figure(metrics.vendi_score(features), "", n=len(features), method=method, interval=interval, judged=True)
+
+
+def pair_figures(bench: Bench, name: str) -> dict[str, Figure]:
+    """How often both values of a pair that never occurs in training are found; empty for a world without such pairs."""
+    if "held_out" not in bench.world.splits:
+        return {}
+    captions, wanted = held_out_captions(bench)
+    found = control.answers(bench, control.draw(bench, name, [caption.text for caption in captions]))
+    both = ((found == wanted) | (wanted < 0)).all(1)
+    method = "share of pictures with both values of a pair that never occurs in training, of prompts that name it"
+    return {"held_out_pairs": mean_figure(bench, both, method=method)}
+
+
+def held_out_captions(bench: Bench) -> tuple[list[Caption], np.ndarray]:
+    """Captions that name a held-out pair, and the pair alone as value indices (N, A), -1 elsewhere."""
+    world, rng, captions, wanted = bench.world, bench.rng(), [], []
+    for index in range(min(MOST_PAIRS, bench.num_images)):
+        label = world.sample_label("held_out", index)
+        pair = next(first | second for first, second in world.HELD_OUT_PAIRS if (first | second).items() <= label.items())
+        caption = world.compose(label, rng, contradiction_share=0.0)
+        while not pair.items() <= caption.named.items():
+            caption = world.compose(label, rng, contradiction_share=0.0)
+        captions.append(caption)
+        wanted.append([values.index(pair[key]) if key in pair else -1 for key, values in world.attributes.items()])
+    return captions, np.array(wanted)
