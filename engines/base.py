@@ -173,14 +173,16 @@ class Stopwatch:
 
 
 class Engine:
-    """One family trained on one world. Subclasses implement `generate`.
+    """One family trained on one world. Subclasses implement `generate`, and `redraw` where they have a latent.
 
-    max_threads: of torch on a CPU; with more of them drawing a few pictures becomes no faster.
+    max_threads: of torch on a CPU; with more of them drawing a few pictures becomes no faster. latent: the entry of `frame.extra`
+    with the vectors (N, D) that pictures are drawn from, which may be moved and drawn again; None where there is none.
     """
 
     family: ClassVar[str]
     params_type: ClassVar[type[Params]]
     max_threads: ClassVar[int] = 64
+    latent: ClassVar[str | None] = None
 
     def __init__(self, model: torch.nn.Module, text_encoder: Any, *, card: str = "", folder: Path | None = None):
         self.folder = folder
@@ -196,6 +198,10 @@ class Engine:
     def generate(self, request: Request) -> Iterator[Frame]:
         """Yield the frames of one request, oldest first; the last one holds the picture."""
         raise NotImplementedError
+
+    def redraw(self, latents: np.ndarray, prompts: tuple[str, ...]) -> np.ndarray:
+        """Pictures, uint8 (N, H, W, C), of latents, float32 (N, D), and the prompts they came with."""
+        raise NotImplementedError(f"{self.world.name}/{self.family} has no latent vector to draw from")
 
     def save_model(self, folder: Path) -> None:
         """Write the weights in half precision, with their config."""

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -41,6 +42,7 @@ class GANEngine(Engine):
 
     family = "gan"
     params_type = GANParams
+    latent = "z"
 
     @staticmethod
     def load_model(folder: Path) -> nn.Module:
@@ -62,3 +64,8 @@ class GANEngine(Engine):
         with watch():
             x = self.model(z.to(self.device), text)  # (N, C, H, W)
         yield Frame(to_uint8(x), step=1, num_steps=1, nfe=1, seconds=watch.seconds, extra={"z": z.numpy()})
+
+    @torch.inference_mode()
+    def redraw(self, latents: np.ndarray, prompts: tuple[str, ...]) -> np.ndarray:
+        z = torch.from_numpy(latents).to(self.device)
+        return to_uint8(self.model(z, self.text_encoder.encode(prompts)))

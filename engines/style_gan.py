@@ -47,6 +47,7 @@ class StyleGANEngine(Engine):
 
     family = "gan"
     params_type = StyleGANParams
+    latent = "w"
     discriminator: nn.Module | None = None  # loaded when first asked
 
     @staticmethod
@@ -88,6 +89,9 @@ class StyleGANEngine(Engine):
     def synthesize(self, w: torch.Tensor) -> np.ndarray:
         """Pictures, uint8 (N, H, W, C), of styles (N, style_dim)."""
         return to_uint8(self.model.synthesize(w.to(self.device)))
+
+    def redraw(self, latents: np.ndarray, prompts: tuple[str, ...]) -> np.ndarray:
+        return self.synthesize(torch.from_numpy(latents))
 
     @torch.inference_mode()
     def score(self, images: np.ndarray, prompts: tuple[str, ...]) -> np.ndarray:

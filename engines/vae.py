@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -41,6 +42,7 @@ class VAEEngine(Engine):
 
     family = "vae"
     params_type = VAEParams
+    latent = "z"
 
     @staticmethod
     def load_model(folder: Path) -> nn.Module:
@@ -63,6 +65,11 @@ class VAEEngine(Engine):
             z = self.latents(noise, text)  # (N, latent_dim)
             x = self.decode(z, text)  # (N, C, H, W)
         yield Frame(to_uint8(x), step=1, num_steps=1, nfe=1, seconds=watch.seconds, extra={"z": z.cpu().numpy()})
+
+    @torch.inference_mode()
+    def redraw(self, latents: np.ndarray, prompts: tuple[str, ...]) -> np.ndarray:
+        z = torch.from_numpy(latents).to(self.device)
+        return to_uint8(self.decode(z, self.text_encoder.encode(prompts)))
 
     def latents(self, noise: torch.Tensor, text: torch.Tensor) -> torch.Tensor:
         """Latents (N, latent_dim) of standard normal noise: the noise itself, since the prior is standard normal."""

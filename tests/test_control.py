@@ -1,4 +1,4 @@
-"""The six tests of control, on engines that obey, that do not listen, and that break a promise."""
+"""The six tests of control and the edits, on engines that obey, that do not listen, and that break a promise."""
 
 import dataclasses
 from types import SimpleNamespace
@@ -10,8 +10,8 @@ import torch
 from engines import Engine, Frame, Params, text, worlds
 from engines.base import paste, slider
 from playground import gallery
-from playground.judges import Reference
-from playground.measure import control
+from playground.judges import SPACES, Reference
+from playground.measure import control, manipulation
 from playground.measure.bench import Bench
 
 WORLD = worlds.load("digits")
@@ -33,7 +33,12 @@ class QuarterJudge:
     hash = "quarters"
 
     def __init__(self, labels):
-        self.reference = Reference({}, labels, {"num_images": NUM_IMAGES})
+        pictures = np.stack([paint([labels[key][i] for key in WORLD.attributes], i) for i in range(NUM_IMAGES)])
+        features = {space: self.features(pictures, space=space) for space in SPACES}
+        self.reference = Reference(features, labels, {"num_images": NUM_IMAGES})
+
+    def features(self, images, *, space):
+        return images.reshape(len(images), 28, 28)[:, 7::14, 7::14].reshape(len(images), 4).astype(np.float32)
 
     def attributes(self, images):
         quarters = [images[:, y : y + 14, x : x + 14, 0].astype(float) for y in (0, 14) for x in (0, 14)]
@@ -92,6 +97,70 @@ class Forgetful(Obedient):
 
     def generate(self, request):
         yield from super().generate(dataclasses.replace(request, known=None))
+
+
+class Latent(Obedient):
+    """Its latent holds a number per value; the largest of each attribute is painted."""
+
+    latent = "z"
+    leaks = False
+
+    def generate(self, request):
+        values = np.array([self.values(p, np.random.default_rng(s), 1.0) for p, s in zip(request.prompts, request.seeds, strict=True)])
+        z = np.concatenate([np.eye(size)[values[:, a]] for a, size in enumerate(SIZES)], axis=1).astype(np.float32)
+        yield Frame(self.redraw(z, request.prompts), 1, 1, 1, 0.0, extra={"z": z})
+
+    def redraw(self, latents, prompts):
+        if self.leaks:
+            moved = (np.abs(latents - latents.round()) > 1e-3).any(1, keepdims=True)
+            latents = latents + 2 * moved * np.eye(sum(SIZES))[-1]
+        parts = np.split(latents, np.cumsum(SIZES)[:-1], axis=1)
+        values = np.stack([part.argmax(1) for part in parts], axis=1)
+        return np.stack([paint(v, i) for i, v in enumerate(values)])
+
+
+class Leaky(Latent):
+    """Moving its latent makes every picture wide as well."""
+
+    leaks = True
+
+
+@pytest.fixture
+def edits(monkeypatch):
+    """The checks of two edits of digits, by name of the figure."""
+    monkeypatch.setattr(manipulation, "EDITS", (("digit", "7"), ("thickness", "bold")))
+    rng = np.random.default_rng(0)
+    labels = {key: rng.integers(len(values), size=NUM_IMAGES) for key, values in WORLD.attributes.items()}
+
+    def run(kind):
+        engine = kind(torch.nn.Linear(1, 1), text.load("digits"))
+        bench = Bench(WORLD, QuarterJudge(labels), {"vae": engine}, NUM_IMAGES, 5)
+        return manipulation.edit_checks(bench, [manipulation.edit(bench, engine, *pair) for pair in manipulation.EDITS])
+
+    return run
+
+
+def test_a_latent_direction_changes_one_thing(edits):
+    checks = edits(Latent)
+    assert checks["digit 7, success"].figure.value > 0.95
+    assert checks["thickness bold, leak"].figure.value < 0.02
+    assert all(check.passes(check.figure.value) for name, check in checks.items() if name != "realism")
+    assert checks["realism"].figure.value > 1  # every digit is a seven now
+
+
+def test_what_else_changes_is_seen(edits):
+    checks = edits(Leaky)
+    assert checks["digit 7, success"].figure.value > 0.95
+    assert checks["digit 7, leak"].figure.value > 0.15
+    assert not checks["digit 7, leak"].passes(checks["digit 7, leak"].figure.value)
+
+
+def test_a_direction_is_as_long_as_the_change():
+    engine = Latent(torch.nn.Linear(1, 1), text.load("digits"))
+    direction = manipulation.find_direction(engine, "thickness", "bold", seed=3, pairs=200)
+    start = SIZES[0]
+    assert direction[start : start + 3] == pytest.approx([-0.5, -0.5, 1], abs=0.1)  # from thin or medium to bold
+    assert np.abs(np.delete(direction, range(start, start + 3))).max() < 0.02
 
 
 @pytest.fixture

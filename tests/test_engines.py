@@ -133,6 +133,18 @@ def test_wrong_known_pictures_are_refused(images, mask, message):
         Request(num_images=2, known=engines.Known(images, mask))
 
 
+def test_latents_are_drawn_again_alike(engine, prompts):
+    frame = last(engine.generate(short(engine, prompt=prompts[0], seed=1, num_images=2)))
+    if engine.latent is None:
+        with pytest.raises(NotImplementedError, match="no latent vector"):
+            engine.redraw(np.zeros((2, 4), np.float32), (prompts[0],) * 2)
+    else:
+        latents = frame.extra[engine.latent]
+        assert latents.dtype == np.float32
+        assert np.array_equal(engine.redraw(latents, (prompts[0],) * 2), frame.images)
+        assert not np.array_equal(engine.redraw(latents[::-1].copy(), (prompts[0],) * 2), frame.images)
+
+
 def test_every_setting_works_at_its_ends(engine, prompts):
     for f in dataclasses.fields(engine.params_type):
         for value in f.metadata.get("options") or (f.metadata["minimum"], f.metadata["maximum"]):

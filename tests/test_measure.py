@@ -307,7 +307,7 @@ def test_held_out_captions_name_a_pair_that_training_never_shows():
 def test_an_unknown_row_is_refused(capsys):
     with pytest.raises(SystemExit):
         program.parse(["digits", "--rows", "quality,beauty"])
-    assert "rows must be among quality, speed, control, novelty, resources, got beauty" in capsys.readouterr().err
+    assert "rows must be among quality, speed, control, faces, novelty, resources, got beauty" in capsys.readouterr().err
 
 
 def test_missing_weights_are_reported_and_the_rest_measured(monkeypatch, caplog):

@@ -14,11 +14,11 @@ import torch
 
 import engines
 from engines import CheckpointError, Engine, checkpoint, worlds
-from playground import judges
-from playground.measure import control, novelty, quality, report, resources, speed
+from playground import judges, table
+from playground.measure import control, manipulation, novelty, quality, report, resources, speed
 from playground.measure.bench import Bench
 
-ROWS = {module.ROW: module.measure for module in (quality, speed, control, novelty, resources)}
+ROWS = {module.ROW: module.measure for module in (quality, speed, control, manipulation, novelty, resources)}
 
 log = logging.getLogger(__name__)
 
@@ -37,8 +37,12 @@ def main(arguments: list[str] | None = None) -> None:
         root=options.root,
         out=options.out,
     )
+    asked = {row.key for row in table.rows(options.world)}
     for row in options.rows:
-        ROWS[row](bench)
+        if row in asked:
+            ROWS[row](bench)
+        else:
+            log.info("the world %s is not asked about %s", options.world, row)
     report.write_cards(options.world, root=options.out)
     if options.out == checkpoint.ROOT:
         report.write_summary(options.world, checkpoint.ROOT.parent / "README.md", root=options.out)

@@ -10,6 +10,7 @@ import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 
@@ -235,19 +236,24 @@ def reference_labels(bench: Bench) -> list[dict[str, str]]:
 def changed_captions(bench: Bench) -> tuple[list[Caption], list[Caption], np.ndarray]:
     """Pairs of captions that name everything and differ in one attribute, and which (N,)."""
     keys, rng = list(bench.world.attributes), bench.rng()
-    before, after, changed = [], [], []
+    pairs, changed = [], []
     for i, label in enumerate(reference_labels(bench)):
-        first = bench.world.compose(label, np.random.default_rng(i), everything=True)
         for _ in range(100):  # some changes hide or uncover another attribute
-            key = str(rng.choice(list(first.named)))
+            key = str(rng.choice(keys))
             value = str(rng.choice([value for value in bench.world.attributes[key] if value != label[key]]))
-            second = bench.world.compose({**label, key: value}, np.random.default_rng(i), everything=True)
-            if second.named == {**first.named, key: value} and not bench.world.reconcile(second.named)[1]:
-                before.append(first)
-                after.append(second)
+            if pair := caption_pair(bench.world, label, key, value, seed=i):
+                pairs.append(pair)
                 changed.append(keys.index(key))
                 break
-    return before, after, np.array(changed)
+    before, after = zip(*pairs, strict=True)
+    return list(before), list(after), np.array(changed)
+
+
+def caption_pair(world: Any, label: dict[str, str], key: str, value: str, *, seed: int) -> tuple[Caption, Caption] | None:
+    """Captions that name everything, before and after one attribute becomes `value`; None if that would hide or uncover another."""
+    first, second = (world.compose(label | change, np.random.default_rng(seed), everything=True) for change in ({}, {key: value}))
+    alone = second.named == {**first.named, key: value} and key in first.named and not world.reconcile(second.named)[1]
+    return (first, second) if alone else None
 
 
 def real_images(bench: Bench) -> np.ndarray:

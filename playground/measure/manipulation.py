@@ -1,0 +1,142 @@
+"""Facial manipulation: following one fixed direction in an engine's latent space to change one thing about a face.
+
+A direction is the mean difference that one word of the prompt makes to the latents of faces drawn from the same random numbers, so it
+is found from samples, without labels or a judge. It must then work on other faces, whatever their prompts.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import numpy as np
+
+from engines import Engine, Request
+from engines.worlds.captions import Caption
+from playground import metrics
+from playground.figures import Figure
+from playground.judges import SPACES
+from playground.measure.bench import DRAWN_AT_ONCE, Bench
+from playground.measure.control import Check, Test, answers, caption_pair, passes_figure, resampled
+
+ROW = "faces"
+EDITS = (("mouth", "smile"), ("glasses", "round"), ("hair_color", "red"), ("facial_hair", "beard"))
+PAIRS = 500  # of faces from which a direction is found
+MOST_IMAGES = 250  # faces edited along it
+FLIPPED, LEAKED, REALISM, SHARPNESS, SECONDS = 0.8, 0.1, 1.5, 0.7, 1.0  # what an edit must reach
+
+
+@dataclass(frozen=True)
+class Edited:
+    """Faces before and after one edit, uint8 (N, H, W, C), and the seconds that an edit of one took."""
+
+    key: str
+    value: str
+    before: np.ndarray
+    after: np.ndarray
+    seconds: float
+
+
+def measure(bench: Bench) -> None:
+    """Write the row's figures, engine after engine."""
+    for name, engine in bench.engines.items():
+        if engine.latent is None:
+            method = "pictures come from no latent vector in which a direction could be followed"
+            bench.write(ROW, name, {"edits": bench.figure(0, "", n=1, method=method)})
+            continue
+        edits = [edit(bench, engine, key, value) for key, value in EDITS]
+        checks = edit_checks(bench, edits)
+        passes = passes_figure(bench, {"edits": checks})["controls"]
+        method = "1 if every figure beside it passes: " + "; ".join(
+            f"{key} at {'least' if check.at_least else 'most'} {check.threshold:g}" for key, check in checks.items()
+        )
+        edits_figure = bench.figure(passes.value, "", n=passes.n, method=method, interval=(passes.low, passes.high), judged=True)
+        bench.write(ROW, name, {"edits": edits_figure} | {key: check.figure for key, check in checks.items()})
+
+
+def find_direction(engine: Engine, key: str, value: str, *, seed: int, pairs: int = PAIRS) -> np.ndarray:
+    """The direction (D,) in latents that turns the attribute `key` of a face into `value`, as long as the change is."""
+    before, after = latent_pairs(engine, key, value, seed=seed, pairs=pairs)
+    return (after - before).mean(0)
+
+
+def latent_pairs(engine: Engine, key: str, value: str, *, seed: int, pairs: int) -> tuple[np.ndarray, np.ndarray]:
+    """Latents (N, D) of faces whose prompts name all but one attribute alike, from the same random numbers."""
+    captions = edit_captions(engine, key, value, seed=seed, count=pairs)
+    first, second = (latents_of(engine, [pair[i] for pair in captions], seed=seed) for i in (0, 1))
+    return first, second
+
+
+def latents_of(engine: Engine, captions: list[Caption], *, seed: int) -> np.ndarray:
+    """Latents (N, D) of pictures drawn from captions."""
+    parts = []
+    for start in range(0, len(captions), DRAWN_AT_ONCE):
+        prompts = tuple(caption.text for caption in captions[start : start + DRAWN_AT_ONCE])
+        *_, last = engine.generate(Request(prompts, seed=seed + start, num_images=len(prompts)))
+        parts.append(last.extra[engine.latent])
+    return np.concatenate(parts)
+
+
+def edit_captions(engine: Engine, key: str, value: str, *, seed: int, count: int) -> list[tuple[Caption, Caption]]:
+    """Pairs of captions that name everything, before and after `key` becomes `value`."""
+    rng, found = np.random.default_rng(seed), []
+    while len(found) < count:
+        label = engine.world.random_label(rng)
+        pair = caption_pair(engine.world, label, key, value, seed=int(rng.integers(2**31))) if label[key] != value else None
+        if pair:
+            found.append(pair)
+    return found
+
+
+def edit(bench: Bench, engine: Engine, key: str, value: str) -> Edited:
+    """Find a direction and follow it from other faces than it was found from."""
+    direction = find_direction(engine, key, value, seed=bench.seed + bench.num_images)
+    captions = [first for first, _ in edit_captions(engine, key, value, seed=bench.seed, count=min(MOST_IMAGES, bench.num_images))]
+    latents, prompts = latents_of(engine, captions, seed=bench.seed), tuple(caption.text for caption in captions)
+    start = time.perf_counter()
+    engine.redraw(latents[:1] + direction, prompts[:1])
+    seconds = time.perf_counter() - start
+    return Edited(key, value, engine.redraw(latents, prompts), engine.redraw(latents + direction, prompts), seconds)
+
+
+def edit_checks(bench: Bench, edits: list[Edited]) -> Test:
+    """What the edits reach: success and leak per edit, realism, sharpness and time over all of them."""
+    checks, keys = {}, list(bench.world.attributes)
+    for edited in edits:
+        column, target = keys.index(edited.key), bench.world.attributes[edited.key].index(edited.value)
+        before, after = answers(bench, edited.before), answers(bench, edited.after)
+        without = before[:, column] != target  # faces that had it already are left out
+        flipped = after[without, column] == target
+        changed = np.delete(before != after, column, axis=1)[without]
+        what = f"{edited.key} {edited.value}".replace("_", " ")
+        method = f"share of n faces without it in which the judge finds {what} after the edit"
+        checks[f"{what}, success"] = Check(resampled(bench, lambda i, f=flipped: f[i].mean(), len(flipped), method), FLIPPED)
+        method = "share of the other attributes that the judge reads otherwise after the edit"
+        leak = resampled(bench, lambda i, c=changed: c[i].mean(), len(changed), method)
+        checks[f"{what}, leak"] = Check(leak, LEAKED, at_least=False)
+    before, after = (np.concatenate([getattr(edited, side) for edited in edits]) for side in ("before", "after"))
+    checks["realism"] = Check(realism_figure(bench, before, after), REALISM, at_least=False)
+    sharp = [metrics.sharpness(images) for images in (before, after)]
+    method = "variance of the Laplacian of edited over that of unedited faces"
+    ratio = resampled(bench, lambda i: float(sharp[1][i].mean() / sharp[0][i].mean()), len(before), method, unit="× unedited")
+    checks["sharpness"] = Check(ratio, SHARPNESS)
+    slowest = max(edited.seconds for edited in edits)
+    method = "longest engine time of one edit at batch 1"
+    checks["seconds"] = Check(bench.figure(slowest, "s", n=len(edits), method=method, interval=(slowest,) * 2), SECONDS, at_least=False)
+    return checks
+
+
+def realism_figure(bench: Bench, before: np.ndarray, after: np.ndarray) -> Figure:
+    """Fréchet distance of edited over that of unedited faces to real ones, the geometric mean over the judge's spaces."""
+    real = {space: metrics.fit_gaussian(bench.judge.reference.features[space]) for space in SPACES}
+    seen = [{space: bench.judge.features(images, space=space) for space in SPACES} for images in (before, after)]
+
+    def ratio(chosen: np.ndarray) -> float:
+        distances = [
+            metrics.geometric_mean([metrics.gaussian_distance(real[s], metrics.fit_gaussian(features[s][chosen])) for s in SPACES])
+            for features in seen
+        ]
+        return distances[1] / distances[0]
+
+    method = "FD of edited over that of unedited faces, geometric mean over two judges; 200 resamples"
+    return resampled(bench, ratio, len(before), method, unit="× unedited")
