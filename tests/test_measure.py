@@ -18,7 +18,7 @@ from engines.networks import linear_vae
 from playground import figures, judges, metrics, table, train_judges
 from playground.figures import Figure
 from playground.measure import __main__ as program
-from playground.measure import novelty, quality, report, resources, speed
+from playground.measure import novelty, quality, report, resources, speed, stability
 from playground.measure.bench import Bench
 
 WORDS = {str(i): word for i, word in enumerate(["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"])}
@@ -304,10 +304,52 @@ def test_held_out_captions_name_a_pair_that_training_never_shows():
         assert world.is_held_out(caption.named)
 
 
+def test_runs_fail_for_the_reasons_the_rule_names(root):
+    bench = Bench(worlds.load("digits"), judges.load("digits", root=root), {}, 60, 0)
+    good = {"seed": 0, "rate": 1.0, "fd": 1.0, "missing": 0.0, "diverged": False}
+    runs = [
+        good,
+        good | {"seed": 1, "fd": 1.1},
+        good | {"seed": 2, "fd": 0.9},
+        good | {"rate": 3.0, "fd": 1.9},  # more than twice the best
+        good | {"rate": 3.0, "seed": 1, "missing": 0.3},
+        good | {"rate": 3.0, "seed": 2, "diverged": True, "fd": None},
+        good | {"rate": 1 / 3, "fd": 1.7, "missing": 0.2},
+    ]
+    assert stability.failures(runs).tolist() == [False, False, False, True, True, True, False]
+    named = stability.stability_figures(bench, runs)
+    assert named["failures"].value == 3
+    assert named["failures"].low < 3 < named["failures"].high
+    assert named["variation"].value == pytest.approx(0.1)
+    assert table.stability_word(3, named) == "Unstable"
+    assert table.stability_word(1, named) == "Stable"
+    assert stability.missing_share(np.repeat(np.arange(10), 10), np.repeat([0, 1, 2, 3, 4], 20)) == 0.5
+
+
+def test_a_short_run_is_trained_judged_and_not_repeated(root, monkeypatch, tmp_path):
+    monkeypatch.setenv("PLAYGROUND_DATA", str(make_data(tmp_path / "data")))
+    monkeypatch.setattr(stability, "WORKPLACE", tmp_path / "work")
+    monkeypatch.setattr(stability, "SHARE", 0.05 / 8)  # of the recipe's 8 minutes
+    bench = Bench(worlds.load("digits"), judges.load("digits", root=root), {}, 60, 0, out=tmp_path)
+    record = stability.run(bench, "vae", 1, 1 / 3)
+    assert record["fd"] > 0
+    assert record["curve"][0]["loss"] > record["curve"][-1]["loss"]
+    assert (tmp_path / "digits" / "stability" / "vae" / "seed-1-rate-0.33.webp").is_file()
+    monkeypatch.setattr(stability.training, "main", None)
+    assert stability.run(bench, "vae", 1, 1 / 3) == record
+
+    def diverge(arguments):
+        raise FloatingPointError("training diverged at step 3")
+
+    monkeypatch.setattr(stability.training, "main", diverge)
+    assert stability.run(bench, "gan", 0, 3.0)["diverged"]
+    assert stability.run(bench, "gan", 0, 3.0)["message"] == "training diverged at step 3"
+
+
 def test_an_unknown_row_is_refused(capsys):
     with pytest.raises(SystemExit):
         program.parse(["digits", "--rows", "quality,beauty"])
-    assert "rows must be among quality, speed, control, faces, novelty, resources, got beauty" in capsys.readouterr().err
+    assert "rows must be among quality, speed, stability, control, faces, novelty, resources, got beauty" in capsys.readouterr().err
 
 
 def test_missing_weights_are_reported_and_the_rest_measured(monkeypatch, caplog):

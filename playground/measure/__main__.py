@@ -15,10 +15,10 @@ import torch
 import engines
 from engines import CheckpointError, Engine, checkpoint, worlds
 from playground import judges, table
-from playground.measure import control, manipulation, novelty, quality, report, resources, speed
+from playground.measure import control, manipulation, novelty, quality, report, resources, speed, stability
 from playground.measure.bench import Bench
 
-ROWS = {module.ROW: module.measure for module in (quality, speed, control, manipulation, novelty, resources)}
+ROWS = {module.ROW: module.measure for module in (quality, speed, stability, control, manipulation, novelty, resources)}
 
 log = logging.getLogger(__name__)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from engines import Engine, Params, Request, checkpoint
+from engines import Engine, Known, Params, Request, checkpoint
 from engines.training import cards
 from engines.training.machine import device_name
 from engines.worlds.captions import Caption
@@ -90,20 +91,8 @@ class Bench:
         """N pictures of one engine, uint8 (N, H, W, C), one per caption, from seeds `seed` onwards."""
         key = (name, params or self.engines[name].params_type())
         if key not in self.drawn:
-            self.drawn[key] = self._draw(name, key[1])
+            self.drawn[key] = draw_with(self.engines[name], self.prompts, key[1], seed=self.seed)
         return self.drawn[key]
-
-    def _draw(self, name: str, params: Params) -> np.ndarray:
-        parts, said = [], time.monotonic()
-        for start in range(0, self.num_images, DRAWN_AT_ONCE):
-            prompts = self.prompts[start : start + DRAWN_AT_ONCE]
-            request = Request(prompts, seed=self.seed + start, num_images=len(prompts), params=params)
-            *_, last = self.engines[name].generate(request)
-            parts.append(last.images)
-            if time.monotonic() - said > 10:
-                said = time.monotonic()
-                log.info("%s: %d of %d images", name, start + len(prompts), self.num_images)
-        return np.concatenate(parts)
 
     def rng(self) -> np.random.Generator:
         """For resampling; the same for every figure."""
@@ -129,3 +118,18 @@ class Bench:
     def read(self, row: str) -> dict[str, dict[str, Figure]]:
         """The figures stored for a row, by engine and name."""
         return figures.read(self.world.name, root=self.out).get(row, {})
+
+
+def draw_with(engine: Engine, prompts: Sequence[str], params: Params | None = None, *, known: Known | None = None, seed: int) -> np.ndarray:
+    """Pictures, uint8 (N, H, W, C), one per prompt, from seeds `seed` onwards."""
+    parts, said = [], time.monotonic()
+    for start in range(0, len(prompts), DRAWN_AT_ONCE):
+        part = slice(start, start + DRAWN_AT_ONCE)
+        some = tuple(prompts[part])
+        kept = known and Known(known.images[part], known.mask[part])
+        *_, last = engine.generate(Request(some, seed=seed + start, num_images=len(some), params=params, known=kept))
+        parts.append(last.images)
+        if time.monotonic() - said > 10:
+            said = time.monotonic()
+            log.info("%s: %d of %d images", engine.family, start + len(some), len(prompts))
+    return np.concatenate(parts)

@@ -14,11 +14,11 @@ from typing import Any
 
 import numpy as np
 
-from engines import Known, Params, Request
+from engines import Known, Params
 from engines.worlds.captions import Caption
 from playground import gallery, metrics
 from playground.figures import Figure
-from playground.measure.bench import DRAWN_AT_ONCE, Bench
+from playground.measure.bench import Bench, draw_with
 from playground.train_judges import label_indices
 
 ROW = "control"
@@ -197,16 +197,11 @@ TESTS = (full_prompt, any_subset, half_picture, hole, strength_dial, one_change)
 # What they share
 
 
-def draw(bench: Bench, name: str, prompts: list[str], params: Params | None = None, *, known: Known | None = None, seed: int | None = None):
-    """Pictures, uint8 (N, H, W, C), one per prompt."""
-    parts, seed = [], bench.seed if seed is None else seed
-    for start in range(0, len(prompts), DRAWN_AT_ONCE):
-        part = slice(start, start + DRAWN_AT_ONCE)
-        some = tuple(prompts[part])
-        kept = known and Known(known.images[part], known.mask[part])
-        *_, last = bench.engines[name].generate(Request(some, seed=seed + start, num_images=len(some), params=params, known=kept))
-        parts.append(last.images)
-    return np.concatenate(parts)
+def draw(
+    bench: Bench, name: str, prompts: list[str], params: Params | None = None, *, known: Known | None = None, seed: int | None = None
+) -> np.ndarray:
+    """Pictures of one of the bench's engines, uint8 (N, H, W, C), one per prompt."""
+    return draw_with(bench.engines[name], prompts, params, known=known, seed=bench.seed if seed is None else seed)
 
 
 def answers(bench: Bench, images: np.ndarray) -> np.ndarray:
