@@ -25,10 +25,12 @@ def last(frames):
 @pytest.mark.parametrize("name", TINY)
 def test_saved_engines_load_and_draw_the_same(name, tmp_path):
     engine = make(name)
+    for weights in engine.model.state_dict().values():  # what ships is in half precision
+        if weights.is_floating_point():
+            weights.copy_(weights.half())
     engine.save_model(tmp_path)
     again = type(engine)(type(engine).load_model(tmp_path), engine.text_encoder)
-    difference = last(again.generate(ask(again, seed=3))).images.astype(int) - last(engine.generate(ask(engine, seed=3))).images
-    assert np.abs(difference).mean() < 3  # half precision
+    assert np.array_equal(last(again.generate(ask(again, seed=3))).images, last(engine.generate(ask(engine, seed=3))).images)
 
 
 # VAE

@@ -1,6 +1,7 @@
 """A causal Transformer over text and then picture tokens (the recipe of DALL-E, Ramesh et al. 2021, arXiv:2102.12092).
 
-The layers are those of Llama (transformers); in front stands what the text encoder makes of each word.
+The layers are those of Llama (transformers); in front stands what the text encoder makes of each word. A token is a combination of a
+few small digits (see `fsq`), so embeddings and scores start as sums over digits, and tokens that are alike share what is learnt.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ class TokenTransformer(ModelMixin, ConfigMixin):
     @register_to_config
     def __init__(
         self,
-        codebook_size: int = 4096,  # K
+        levels: tuple[int, ...] = (7, 5, 5, 5, 5),  # of each digit of a token; their product is K, the size of the codebook
         num_tokens: int = 64,  # T, of a picture
         width: int = 256,
         layers: int = 6,
@@ -40,30 +41,37 @@ class TokenTransformer(ModelMixin, ConfigMixin):
             eos_token_id=None,
         )
         self.text = nn.Linear(text_dim, width)
-        self.token = nn.Embedding(codebook_size, width)
+        digits = torch.cartesian_prod(*(torch.arange(size) for size in reversed(levels))).view(-1, len(levels)).flip(1)  # (K, digits)
+        spelled = torch.cat([F.one_hot(digits[:, i], size) for i, size in enumerate(levels)], dim=1).float()
+        self.register_buffer("spelled", spelled, persistent=False)  # (K, sum of levels)
+        self.digits = nn.Linear(sum(levels), width, bias=False)
+        self.token = nn.Embedding(len(spelled), width)
         self.position = nn.Parameter(0.02 * torch.randn(num_tokens, width))
         self.llama = LlamaModel(config)
         self.llama.embed_tokens = nn.Identity()  # it is given embeddings
         self.start = nn.Parameter(0.02 * torch.randn(width))
-        self.head = nn.Linear(width, codebook_size, bias=False)
+        self.head = nn.Linear(width, len(spelled), bias=False)
+        self.digit_head = nn.Linear(width, sum(levels))
+        for table in (self.token, self.head):
+            nn.init.zeros_(table.weight)
 
     def forward(self, tokens: torch.Tensor, text: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         """All tokens at once, for training: (N, T) and text (N, L, D) with its mask (N, L) -> logits (N, T, K)."""
         count = tokens.shape[1]
         pictures = self._picture(tokens[:, :-1])  # (N, T, width): the start, then all but the last token
         hidden = self._run(torch.cat([self.text(text), pictures], dim=1), mask, count)
-        return self.head(hidden[:, text.shape[1] :])
+        return self._score(hidden[:, text.shape[1] :])
 
     def begin(self, text: torch.Tensor, mask: torch.Tensor) -> tuple[torch.Tensor, DynamicCache]:
         """Read the text; logits (N, K) of the first token and the cache of keys and values."""
         cache = DynamicCache()
         start = self._picture(text.new_zeros(len(text), 0, dtype=torch.long))  # (N, 1, width)
         hidden = self._run(torch.cat([self.text(text), start], dim=1), mask, 1, cache)
-        return self.head(hidden[:, -1]), cache
+        return self._score(hidden[:, -1]), cache
 
     def advance(self, token: torch.Tensor, index: int, mask: torch.Tensor, cache: DynamicCache) -> torch.Tensor:
         """One position: logits (N, K) of token `index` from its predecessor (N,)."""
-        embedded = self.token(token)[:, None] + self.position[index]  # (N, 1, width)
+        embedded = self._embed(token)[:, None] + self.position[index]  # (N, 1, width)
         length = self.config.max_text + index
         attended = torch.cat([mask, mask.new_ones(len(mask), index + 1)], dim=1)
         hidden = self.llama(
@@ -73,12 +81,20 @@ class TokenTransformer(ModelMixin, ConfigMixin):
             past_key_values=cache,
             use_cache=True,
         ).last_hidden_state
-        return self.head(hidden[:, -1])
+        return self._score(hidden[:, -1])
+
+    def _embed(self, tokens: torch.Tensor) -> torch.Tensor:
+        """Tokens (...) -> (..., width)."""
+        return self.token(tokens) + self.digits(self.spelled[tokens])
+
+    def _score(self, hidden: torch.Tensor) -> torch.Tensor:
+        """(..., width) -> logits (..., K)."""
+        return self.head(hidden) + self.digit_head(hidden) @ self.spelled.T
 
     def _picture(self, before: torch.Tensor) -> torch.Tensor:
         """Embeddings (N, M + 1, width) of the start and of the tokens `before` (N, M), each at the place of the token after it."""
         start = self.start.expand(len(before), 1, -1)
-        return torch.cat([start, self.token(before)], dim=1) + self.position[: before.shape[1] + 1]
+        return torch.cat([start, self._embed(before)], dim=1) + self.position[: before.shape[1] + 1]
 
     def _run(self, embedded: torch.Tensor, mask: torch.Tensor, count: int, cache: DynamicCache | None = None) -> torch.Tensor:
         """Text and the first `count` picture positions through the layers, (N, L + count, width).

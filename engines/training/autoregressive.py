@@ -43,7 +43,7 @@ class TokenTrainer(Trainer):
     def __init__(self, recipe: Recipe, tokenizer: fsq.FSQAutoencoder, *, text_dim: int, device: str):
         self.tokenizer = tokenizer.to(device).eval().requires_grad_(False)
         h, w = tokenizer.grid
-        model = token_transformer.TokenTransformer(tokenizer.codebook_size, h * w, text_dim=text_dim)
+        model = token_transformer.TokenTransformer(tuple(tokenizer.config.levels), h * w, text_dim=text_dim)
         super().__init__(recipe, model, token_transformer.loss, device=device)
 
     @torch.no_grad()
