@@ -27,7 +27,7 @@ class FSQAutoencoder(ModelMixin, ConfigMixin):
         self,
         image_shape: tuple[int, int, int] = (64, 64, 3),  # H, W, C
         levels: tuple[int, ...] = (7, 5, 5, 5, 5),  # of each number of a token; as Mentzer et al. recommend for about 2**12 tokens
-        channels: tuple[int, ...] = (96, 256),  # at H / 4, H / 8
+        channels: tuple[int, ...] = (96, 192),  # at H / 4, H / 8
         encoder_blocks: tuple[int, ...] = (2, 4),
         decoder_blocks: tuple[int, ...] = (4, 4),
     ):
