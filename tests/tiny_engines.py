@@ -43,7 +43,7 @@ def fsq_autoencoder(levels: tuple[int, ...]) -> fsq.FSQAutoencoder:
 
 def small_vae() -> conv_vae.ConvVAE:
     return conv_vae.ConvVAE(
-        latent_dim=8, channels=(8, 8, 16), encoder_blocks=(1, 1, 1), decoder_blocks=(1, 1, 1), flow_layers=2, text_dim=32
+        latent_dim=16, channels=(8, 8, 16), encoder_blocks=(1, 1, 1), decoder_blocks=(1, 1, 1), flow_layers=2, text_dim=32
     )
 
 

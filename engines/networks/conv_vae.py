@@ -14,44 +14,42 @@ import torch
 import torch.nn.functional as F
 from diffusers import ConfigMixin, ModelMixin
 from diffusers.configuration_utils import register_to_config
-from torch import nn
 
 from engines.networks.convnext import make_decoder, make_encoder, shrink
 from engines.networks.text_flow import TextFlow
 
 
 class ConvVAE(ModelMixin, ConfigMixin):
-    """Convolutions down to a vector and up again; a flow from noise and text to such vectors."""
+    """Convolutions down to a few numbers per place, read as one vector, and up again; a flow from noise and text to such vectors."""
 
     @register_to_config
     def __init__(
         self,
         image_shape: tuple[int, int, int] = (64, 64, 3),  # H, W, C
-        latent_dim: int = 128,
-        channels: tuple[int, ...] = (64, 192, 256),  # at H / 4, H / 8, ...
-        encoder_blocks: tuple[int, ...] = (2, 2, 1),
-        decoder_blocks: tuple[int, ...] = (3, 3, 2),
+        latent_dim: int = 128,  # a multiple of the number of places
+        channels: tuple[int, ...] = (64, 192),  # at H / 4, H / 8, ...; the last one's places hold the latents
+        encoder_blocks: tuple[int, ...] = (2, 3),
+        decoder_blocks: tuple[int, ...] = (3, 5),
         flow_layers: int = 8,
         text_dim: int = 192,
     ):
         super().__init__()
         h, w, c = image_shape
-        self.grid = (channels[-1], h // shrink(channels), w // shrink(channels))
-        size = math.prod(self.grid)
-        self.encoder = make_encoder(c, channels, encoder_blocks, channels[-1])
-        self.to_latent = nn.Linear(size, 2 * latent_dim)
+        places = (h // shrink(channels), w // shrink(channels))
+        self.grid = (latent_dim // math.prod(places), *places)
+        assert math.prod(self.grid) == latent_dim, f"{latent_dim} latents do not fit {places} places"
+        self.encoder = make_encoder(c, channels, encoder_blocks, 2 * self.grid[0])
         self.prior = TextFlow(latent_dim, text_dim, layers=flow_layers)
-        self.from_latent = nn.Linear(latent_dim, size)
-        self.decoder = make_decoder(c, channels, decoder_blocks, channels[-1])
+        self.decoder = make_decoder(c, channels, decoder_blocks, self.grid[0])
 
     def encode(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Pictures in [-1, 1] -> mean and log variance of the latent, (N, latent_dim) each."""
-        mean, log_var = self.to_latent(self.encoder(x).flatten(1)).chunk(2, dim=1)
+        mean, log_var = self.encoder(x).flatten(1).chunk(2, dim=1)
         return mean, log_var
 
     def decode(self, z: torch.Tensor) -> torch.Tensor:
         """Latents -> pictures in [-1, 1], (N, C, H, W)."""
-        return self.decoder(self.from_latent(z).view(-1, *self.grid)).tanh()
+        return self.decoder(z.view(-1, *self.grid)).tanh()
 
     def forward(self, noise: torch.Tensor, text: torch.Tensor) -> torch.Tensor:
         """Noise (N, latent_dim) and text (N, D) -> pictures in [-1, 1], (N, C, H, W)."""

@@ -15,7 +15,7 @@ RECIPES = {
         "large": Recipe(minutes=4, batch_size=1024, learning_rate=2e-3),
     },
     "faces": {
-        "default": Recipe(minutes=30, batch_size=16, learning_rate=1e-3, captions=4),
+        "default": Recipe(minutes=30, batch_size=16, learning_rate=1.5e-3, captions=4),
         "large": Recipe(minutes=8, batch_size=512, learning_rate=2e-3, captions=4),
     },
 }

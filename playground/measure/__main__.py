@@ -2,6 +2,7 @@
 
 Measures the engines of a world for the rows of the table and writes `checkpoints/<world>/figures.json` after each engine. Only
 novelty needs the data set; for the others the judge ships the features of the real images. Measure speed on an otherwise idle machine.
+Pictures are kept in `runs/drawn` as they come: a measurement that was killed goes on where it was, if the code is the same commit.
 """
 
 from __future__ import annotations
@@ -14,11 +15,15 @@ import torch
 
 import engines
 from engines import CheckpointError, Engine, checkpoint, worlds
+from engines.training import cards
 from playground import judges, table
 from playground.measure import control, manipulation, novelty, quality, report, resources, speed, stability
 from playground.measure.bench import Bench
 
 ROWS = {module.ROW: module.measure for module in (quality, speed, stability, control, manipulation, novelty, resources)}
+
+QUICK_IMAGES = 200
+WORKPLACE = checkpoint.ROOT.parent / "runs"  # ignored by git
 
 log = logging.getLogger(__name__)
 
@@ -32,10 +37,12 @@ def main(arguments: list[str] | None = None) -> None:
         worlds.load(options.world),
         judge,
         load_engines(options.world, options.engines, options.root),
-        options.num_images or judge.reference.figures["num_images"],
+        options.num_images or (QUICK_IMAGES if options.quick else judge.reference.figures["num_images"]),
         options.seed,
         root=options.root,
         out=options.out,
+        cache=None if cards.commit().endswith("+") else WORKPLACE / "drawn",
+        quick=options.quick,
     )
     asked = {row.key for row in table.rows(options.world)}
     for row in options.rows:
@@ -72,8 +79,13 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=1_000_000, help="of the first image and of the captions")
     parser.add_argument("--threads", type=int, default=2, help="of torch")
     parser.add_argument("--root", type=Path, default=checkpoint.ROOT, help="folder of the checkpoints")
-    parser.add_argument("--out", type=Path, default=checkpoint.ROOT, help="folder that holds <world>/figures.json")
-    return parser.parse_args(arguments)
+    parser.add_argument("--out", type=Path, help="folder that holds <world>/figures.json (default: that of the checkpoints)")
+    parser.add_argument(
+        "--quick", action="store_true", help=f"few images ({QUICK_IMAGES}) and runs, into runs/quick: the same rows in minutes"
+    )
+    options = parser.parse_args(arguments)
+    options.out = options.out or (WORKPLACE / "quick" if options.quick else checkpoint.ROOT)
+    return options
 
 
 def rows(text: str) -> list[str]:

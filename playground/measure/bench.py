@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import logging
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from tqdm import tqdm
 
 from engines import Engine, Known, Params, Request, checkpoint
 from engines.training import cards
@@ -34,7 +35,8 @@ class Bench:
 
     engines: by name within the world, for example "vae". num_images: N of the rows about pictures; all reference images, or at
     most half of them. seed: of the first image and of the captions. root: folder of the checkpoints. out: folder that holds
-    `<world>/figures.json`. Raises ValueError for another N.
+    `<world>/figures.json`. cache: of pictures drawn, None to keep none. quick: fewer runs and images
+    where a row takes more than N; every figure says so. Raises ValueError for another N.
     """
 
     world: Any
@@ -44,6 +46,8 @@ class Bench:
     seed: int
     root: Path = checkpoint.ROOT
     out: Path = checkpoint.ROOT
+    cache: Path | None = None
+    quick: bool = False
     machine: str = field(default_factory=lambda: device_name(torch.device("cpu")))
     commit: str = field(default_factory=cards.commit)
     drawn: dict[tuple[str, Params], np.ndarray] = field(default_factory=dict)  # rows share what they draw
@@ -91,7 +95,7 @@ class Bench:
         """N pictures of one engine, uint8 (N, H, W, C), one per caption, from seeds `seed` onwards."""
         key = (name, params or self.engines[name].params_type())
         if key not in self.drawn:
-            self.drawn[key] = draw_with(self.engines[name], self.prompts, key[1], seed=self.seed)
+            self.drawn[key] = draw_with(self.engines[name], self.prompts, key[1], seed=self.seed, cache=self.cache)
         return self.drawn[key]
 
     def rng(self) -> np.random.Generator:
@@ -104,6 +108,7 @@ class Bench:
         """A figure stamped with this session's seed, machine, commit and, if `judged`, judge."""
         low, high = interval
         judge = self.judge.hash if judged else ""
+        method = f"quick: {method}" if self.quick else method
         return Figure(float(value), unit, n, method, self.machine, self.commit, low, high, self.seed, judge)
 
     def write(self, row: str, engine: str, named: dict[str, Figure]) -> None:
@@ -120,16 +125,42 @@ class Bench:
         return figures.read(self.world.name, root=self.out).get(row, {})
 
 
-def draw_with(engine: Engine, prompts: Sequence[str], params: Params | None = None, *, known: Known | None = None, seed: int) -> np.ndarray:
-    """Pictures, uint8 (N, H, W, C), one per prompt, from seeds `seed` onwards."""
-    parts, said = [], time.monotonic()
-    for start in range(0, len(prompts), DRAWN_AT_ONCE):
+def draw_with(
+    engine: Engine,
+    prompts: Sequence[str],
+    params: Params | None = None,
+    *,
+    known: Known | None = None,
+    seed: int,
+    cache: Path | None = None,
+) -> np.ndarray:
+    """Pictures, uint8 (N, H, W, C), one per prompt, from seeds `seed` onwards.
+
+    cache: folder in which they are kept as they come, so that a measurement that was killed goes on where it was.
+    """
+    folder = cache / _name_of(engine, prompts, params, known, seed) if cache else None
+    parts = []
+    for start in tqdm(range(0, len(prompts), DRAWN_AT_ONCE), desc=engine.family, unit="batch", leave=False, disable=None):
         part = slice(start, start + DRAWN_AT_ONCE)
+        kept = folder / f"{start}.npy" if folder else None
+        if kept and kept.is_file():
+            parts.append(np.load(kept))
+            continue
         some = tuple(prompts[part])
-        kept = known and Known(known.images[part], known.mask[part])
-        *_, last = engine.generate(Request(some, seed=seed + start, num_images=len(some), params=params, known=kept))
+        stays = known and Known(known.images[part], known.mask[part])
+        *_, last = engine.generate(Request(some, seed=seed + start, num_images=len(some), params=params, known=stays))
         parts.append(last.images)
-        if time.monotonic() - said > 10:
-            said = time.monotonic()
-            log.info("%s: %d of %d images", engine.family, start + len(some), len(prompts))
+        if kept:
+            folder.mkdir(parents=True, exist_ok=True)
+            np.save(kept.with_suffix(".partial.npy"), last.images)
+            kept.with_suffix(".partial.npy").replace(kept)
     return np.concatenate(parts)
+
+
+def _name_of(engine: Engine, prompts: Sequence[str], params: Params | None, known: Known | None, seed: int) -> str:
+    """A name that tells apart whatever would be drawn differently: by other code, weights, prompts, settings, pixels, numbers."""
+    weights = [checkpoint.fingerprint(folder) for folder in (engine.folder, engine.folder.parent / "text")] if engine.folder else []
+    digest = hashlib.sha256(repr((cards.commit(), engine.world.name, engine.family, weights, tuple(prompts), params, seed)).encode())
+    for array in (known.images, known.mask) if known else ():
+        digest.update(array.tobytes())
+    return f"{engine.world.name}-{engine.family}-{digest.hexdigest()[:16]}"

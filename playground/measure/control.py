@@ -22,7 +22,7 @@ from playground.measure.bench import Bench, draw_with
 from playground.train_judges import label_indices
 
 ROW = "control"
-MOST_IMAGES = 500  # per test
+MOST_IMAGES, QUICK_IMAGES = 500, 48  # per test
 ADHERENCE = 0.9  # share of what is asked that must be found
 VARIETY = 0.5  # of the variety of real images that must be left in what a prompt does not name
 SEAM = 1.5  # times the step that real images make across the border of the known part
@@ -99,12 +99,12 @@ def full_prompt(bench: Bench, name: str) -> Test:
 def any_subset(bench: Bench, name: str) -> Test:
     """Some attributes are named and found, and the others differ from picture to picture."""
     keys = list(bench.world.attributes)
-    rows = [i for i in range(bench.num_images) if 1 <= (bench.asked[i] >= 0).sum() < len(keys)][:MOST_IMAGES]
+    rows = [i for i in range(bench.num_images) if 1 <= (bench.asked[i] >= 0).sum() < len(keys)][: most_images(bench)]
     wanted = bench.asked[rows]
     found = answers(bench, draw(bench, name, [bench.prompts[i] for i in rows]))
     method = "share of the attributes found, of prompts that name some"
     checks = {"any subset": adherence_check(bench, wanted, found, method)}
-    few = rows[: max(2, MOST_IMAGES // SEEDS)]
+    few = rows[: max(2, most_images(bench) // SEEDS)]
     repeated = np.repeat(few, SEEDS)
     found = answers(bench, draw(bench, name, [bench.prompts[i] for i in repeated])).reshape(len(few), SEEDS, -1)  # (P, S, A)
     labels = bench.judge.reference.labels
@@ -143,7 +143,7 @@ def strength_dial(bench: Bench, name: str) -> Test:
     """One setting makes pictures follow their prompts more closely, over three of its values."""
     engine = bench.engines[name]
     field = next((f for f in dataclasses.fields(engine.params_type) if f.metadata.get("dial")), None)
-    n = min(MOST_IMAGES, bench.num_images)
+    n = most_images(bench)
     wanted, prompts = bench.asked[:n], list(bench.prompts[:n])
     some = (wanted >= 0).any(1)
     shares = []
@@ -197,11 +197,17 @@ TESTS = (full_prompt, any_subset, half_picture, hole, strength_dial, one_change)
 # What they share
 
 
+def most_images(bench: Bench) -> int:
+    """N of a test."""
+    return min(QUICK_IMAGES if bench.quick else MOST_IMAGES, bench.num_images)
+
+
 def draw(
     bench: Bench, name: str, prompts: list[str], params: Params | None = None, *, known: Known | None = None, seed: int | None = None
 ) -> np.ndarray:
     """Pictures of one of the bench's engines, uint8 (N, H, W, C), one per prompt."""
-    return draw_with(bench.engines[name], prompts, params, known=known, seed=bench.seed if seed is None else seed)
+    seed = bench.seed if seed is None else seed
+    return draw_with(bench.engines[name], prompts, params, known=known, seed=seed, cache=bench.cache)
 
 
 def answers(bench: Bench, images: np.ndarray) -> np.ndarray:
@@ -224,7 +230,7 @@ def everything_named(bench: Bench) -> list[Caption]:
 
 def reference_labels(bench: Bench) -> list[dict[str, str]]:
     labels = bench.judge.reference.labels
-    n = min(MOST_IMAGES, bench.num_images)
+    n = most_images(bench)
     return [{key: values[labels[key][i]] for key, values in bench.world.attributes.items()} for i in range(n)]
 
 
@@ -259,7 +265,7 @@ def real_images(bench: Bench) -> np.ndarray:
 def held_out(bench: Bench) -> tuple[np.ndarray, list[dict[str, str]]]:
     """Images of the gallery and their labels."""
     shipped = gallery.load(bench.world.name, root=bench.root)
-    n = min(MOST_IMAGES, bench.num_images, len(shipped.held_out))
+    n = min(most_images(bench), len(shipped.held_out))
     labels = [{key: values[shipped.labels[key][i]] for key, values in bench.world.attributes.items()} for i in range(n)]
     return shipped.held_out[:n], labels
 

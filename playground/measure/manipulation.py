@@ -21,8 +21,8 @@ from playground.measure.control import Check, Test, answers, caption_pair, passe
 
 ROW = "faces"
 EDITS = (("mouth", "smile"), ("glasses", "round"), ("hair_color", "red"), ("facial_hair", "beard"))
-PAIRS = 500  # of faces from which a direction is found
-MOST_IMAGES = 250  # faces edited along it
+PAIRS, QUICK_PAIRS = 500, 100  # of faces from which a direction is found
+MOST_IMAGES, QUICK_IMAGES = 250, 40  # faces edited along it
 FLIPPED, LEAKED, REALISM, SHARPNESS, SECONDS = 0.8, 0.1, 1.5, 0.7, 1.0  # what an edit must reach
 
 
@@ -90,8 +90,9 @@ def edit_captions(engine: Engine, key: str, value: str, *, seed: int, count: int
 
 def edit(bench: Bench, engine: Engine, key: str, value: str) -> Edited:
     """Find a direction and follow it from other faces than it was found from."""
-    direction = find_direction(engine, key, value, seed=bench.seed + bench.num_images)
-    captions = [first for first, _ in edit_captions(engine, key, value, seed=bench.seed, count=min(MOST_IMAGES, bench.num_images))]
+    pairs, count = (QUICK_PAIRS, QUICK_IMAGES) if bench.quick else (PAIRS, MOST_IMAGES)
+    direction = find_direction(engine, key, value, seed=bench.seed + bench.num_images, pairs=pairs)
+    captions = [first for first, _ in edit_captions(engine, key, value, seed=bench.seed, count=min(count, bench.num_images))]
     latents, prompts = latents_of(engine, captions, seed=bench.seed), tuple(caption.text for caption in captions)
     start = time.perf_counter()
     engine.redraw(latents[:1] + direction, prompts[:1])

@@ -7,7 +7,7 @@ import logging
 import numpy as np
 
 from engines.worlds.captions import Caption
-from playground import metrics
+from playground import gallery, metrics
 from playground.figures import Figure
 from playground.judges import SPACES
 from playground.measure import control
@@ -24,10 +24,9 @@ log = logging.getLogger(__name__)
 
 
 def measure(bench: Bench) -> None:
-    """Write the row's figures: real unseen images first, then engine after engine. Needs the world's data set."""
-    training = bench.world.load_images(split="train")[0]
+    """Write the row's figures: real unseen images first, then engine after engine. Needs the world's data set, unless quick."""
+    training, unseen = (images_of(bench, split) for split in ("train", "validation"))
     features = bench.judge.features(training, space=COPY_SPACE)
-    unseen = bench.world.load_images(split="validation")[0][: bench.num_images]
     real = nearest(bench, unseen, training, features)
     thresholds = {name: np.percentile(distances, PERCENTILE) for name, distances in real.items()}
     real_copies = copies(real, thresholds)
@@ -42,6 +41,15 @@ def measure(bench: Bench) -> None:
         images = bench.draw(name)
         distances = nearest(bench, images, training, features)
         bench.write(ROW, name, novelty_figures(bench, images, copies(distances, thresholds), best) | pair_figures(bench, name))
+
+
+def images_of(bench: Bench, split: str) -> np.ndarray:
+    """Training images and as many unseen ones as are drawn; in a quick measurement the few that ship in the gallery."""
+    if bench.quick:
+        shipped = gallery.load(bench.world.name, root=bench.root)
+        return shipped.training if split == "train" else shipped.held_out[: bench.num_images]
+    images = bench.world.load_images(split=split)[0]
+    return images if split == "train" else images[: bench.num_images]
 
 
 def nearest(bench: Bench, images: np.ndarray, training: np.ndarray, features: np.ndarray) -> dict[str, np.ndarray]:
@@ -102,7 +110,7 @@ def pair_figures(bench: Bench, name: str) -> dict[str, Figure]:
 def held_out_captions(bench: Bench) -> tuple[list[Caption], np.ndarray]:
     """Captions that name a held-out pair, and the pair alone as value indices (N, A), -1 elsewhere."""
     world, rng, captions, wanted = bench.world, bench.rng(), [], []
-    for index in range(min(MOST_PAIRS, bench.num_images)):
+    for index in range(min(MOST_PAIRS, control.most_images(bench))):
         label = world.sample_label("held_out", index)
         pair = next(first | second for first, second in world.HELD_OUT_PAIRS if (first | second).items() <= label.items())
         caption = world.compose(label, rng, contradiction_share=0.0)

@@ -20,7 +20,7 @@ from playground.measure.bench import Bench
 
 ROW = "resources"
 WITHIN = 1.1  # of the engine's own best Fréchet distance
-RESAMPLES = 200
+RESAMPLES, QUICK_RESAMPLES = 200, 20
 NOT_DRAWING = ("discriminator", "text_encoder")  # folders with weights that only train, or that all engines share
 
 log = logging.getLogger(__name__)
@@ -103,7 +103,7 @@ def flops_to_best(bench: Bench, images: np.ndarray, flops: np.ndarray) -> tuple[
 
     m, rng = images.shape[1], bench.rng()
     value = reached(np.arange(m))
-    draws = [reached(rng.integers(m, size=m)) for _ in range(RESAMPLES)]
+    draws = [reached(rng.integers(m, size=m)) for _ in range(QUICK_RESAMPLES if bench.quick else RESAMPLES)]
     low, high = np.percentile(draws, (2.5, 97.5))
     return value, (float(min(low, value)), float(max(high, value)))
 

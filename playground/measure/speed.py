@@ -22,9 +22,9 @@ from playground.measure.quality import ratio_figure
 
 ROW = "speed"
 STEPS = "num_inference_steps"  # the setting that is swept, wherever an engine has it
-SWEEP = (5, 10, 20, 50)
+SWEEP, QUICK_SWEEP = (5, 10, 20, 50), (10,)
 WITHIN = 1.1  # of the best Fréchet distance
-WARM_UPS, RUNS, BATCH = 3, 20, 16
+WARM_UPS, RUNS, QUICK_RUNS, BATCH = 3, 20, 5, 16
 PARTS = 8  # of an engine's frames, for seconds per step by position
 
 log = logging.getLogger(__name__)
@@ -59,7 +59,7 @@ def measure_sweep(bench: Bench, name: str) -> dict[str, Figure]:
         return {}
     limits = fields[STEPS].metadata
     ratios, named = {}, {}
-    for steps in sorted({*SWEEP, fields[STEPS].default}):
+    for steps in sorted({*(QUICK_SWEEP if bench.quick else SWEEP), fields[STEPS].default}):
         if not limits["minimum"] <= steps <= limits["maximum"]:
             continue
         params = engine.params_type(**{STEPS: steps})
@@ -93,7 +93,7 @@ def chosen_params(engine: Engine, named: dict[str, Figure]) -> Params:
 def time_interleaved(bench: Bench, settings: dict[str, Params]) -> dict[str, list[list[Frame]]]:
     """All frames of `RUNS` single pictures per engine, after `WARM_UPS`; the engines take turns, so that all meet the same machine."""
     runs: dict[str, list[list[Frame]]] = {name: [] for name in settings}
-    for run in range(WARM_UPS + RUNS):
+    for run in range(WARM_UPS + (QUICK_RUNS if bench.quick else RUNS)):
         for name, params in settings.items():
             request = Request(bench.prompts[run % bench.num_images], seed=bench.seed + run, params=params)
             with threads_for(bench.engines[name]):

@@ -41,7 +41,7 @@ log = logging.getLogger(__name__)
 
 def measure(bench: Bench) -> None:
     """Write the row's figures, family after family, training what was not trained yet."""
-    if bench.world.name != STUDIED:
+    if bench.world.name != STUDIED or bench.quick:
         quote(bench)
         return
     for family in bench.engines:
@@ -50,8 +50,8 @@ def measure(bench: Bench) -> None:
 
 
 def quote(bench: Bench) -> None:
-    """The figures of the world that was studied, for a world with the same families."""
-    measured = figures.read(STUDIED, root=bench.out).get(ROW, {})
+    """The figures of the world that was studied, for another world and for a quick measurement, which trains nothing."""
+    measured = figures.read(STUDIED, root=bench.root).get(ROW, {})
     for family in bench.engines:
         named = {name: _quoted(figure) for name, figure in measured.get(family, {}).items()}
         if named:
