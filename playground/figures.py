@@ -10,7 +10,12 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from engines import CheckpointError, checkpoint, worlds
+from engines.images import to_pil
+
+EVIDENCE = "evidence"  # folder beside figures.json
 
 
 @dataclass(frozen=True)
@@ -70,6 +75,27 @@ def write(world_name: str, row: str, engine: str, named: dict[str, Figure], *, r
     unfinished = path.with_suffix(".partial")
     unfinished.write_text(json.dumps(plain, indent=1, sort_keys=True) + "\n")
     unfinished.replace(path)
+
+
+def write_evidence(world_name: str, row: str, engine: str, sheet: np.ndarray, caption: str, *, root: Path = checkpoint.ROOT) -> None:
+    """Keep a picture, uint8 (H, W, C), that shows what a row's figures of one engine mean, and one sentence on it."""
+    folder = _path(world_name, root).parent / EVIDENCE
+    folder.mkdir(parents=True, exist_ok=True)
+    to_pil(sheet).save(folder / f"{row}-{engine}.webp", lossless=True, method=6)
+    captions = _captions(folder) | {f"{row}-{engine}": caption}
+    (folder / "captions.json").write_text(json.dumps(captions, indent=1, sort_keys=True) + "\n")
+
+
+def read_evidence(world_name: str, row: str, engine: str, *, root: Path = checkpoint.ROOT) -> tuple[bytes, str] | None:
+    """The picture that shows what a row's figures of one engine mean, as a WebP file, and one sentence on it; None where there is none."""
+    folder, name = _path(world_name, root).parent / EVIDENCE, f"{row}-{engine}"
+    picture, captions = folder / f"{name}.webp", _captions(folder)
+    return (picture.read_bytes(), captions[name]) if name in captions and picture.is_file() else None
+
+
+def _captions(folder: Path) -> dict[str, str]:
+    path = folder / "captions.json"
+    return json.loads(path.read_text()) if path.is_file() else {}
 
 
 def _plain(figure: Figure) -> dict:

@@ -126,7 +126,7 @@ class Leaky(Latent):
 
 
 @pytest.fixture
-def edits(monkeypatch):
+def edits(monkeypatch, tmp_path):
     """The checks of two edits of digits, by name of the figure."""
     monkeypatch.setattr(manipulation, "EDITS", (("digit", "7"), ("thickness", "bold")))
     rng = np.random.default_rng(0)
@@ -134,7 +134,7 @@ def edits(monkeypatch):
 
     def run(kind):
         engine = kind(torch.nn.Linear(1, 1), text.load("digits"))
-        bench = Bench(WORLD, QuarterJudge(labels), {"vae": engine}, NUM_IMAGES, 5)
+        bench = Bench(WORLD, QuarterJudge(labels), {"vae": engine}, NUM_IMAGES, 5, out=tmp_path)
         return manipulation.edit_checks(bench, [manipulation.edit(bench, engine, *pair) for pair in manipulation.EDITS])
 
     return run
@@ -164,7 +164,7 @@ def test_a_direction_is_as_long_as_the_change():
 
 
 @pytest.fixture
-def passes(monkeypatch):
+def passes(monkeypatch, tmp_path):
     """Which tests an engine passes, by name, and the row's figures."""
     rng = np.random.default_rng(0)
     labels = {key: rng.integers(len(values), size=NUM_IMAGES) for key, values in WORLD.attributes.items()}
@@ -173,7 +173,7 @@ def passes(monkeypatch):
     encoder = text.load("digits")
 
     def run(kind):
-        bench = Bench(WORLD, QuarterJudge(labels), {"vae": kind(torch.nn.Linear(1, 1), encoder)}, NUM_IMAGES, 5)
+        bench = Bench(WORLD, QuarterJudge(labels), {"vae": kind(torch.nn.Linear(1, 1), encoder)}, NUM_IMAGES, 5, out=tmp_path)
         tests = {test.__name__: test(bench, "vae") for test in control.TESTS}
         named = control.passes_figure(bench, tests)
         return {name: named[f"{name}: passes"].value == 1 for name in tests}, named, tests

@@ -15,7 +15,7 @@ import engines
 from engines import Engine, Frame, Params, Reading, checkpoint, text, worlds
 from engines.base import slider
 from engines.networks import linear_vae
-from playground import figures, judges, metrics, table, train_judges
+from playground import figures, gallery, judges, metrics, table, train_judges
 from playground.figures import Figure
 from playground.measure import __main__ as program
 from playground.measure import novelty, quality, report, resources, speed, stability
@@ -282,7 +282,13 @@ def test_copies_and_repetitions_are_no_novelty(root, monkeypatch, tmp_path):
     }
     bench = Bench(world, judge, dict.fromkeys(drawn), 60, 0, root=root, out=tmp_path)
     monkeypatch.setattr(bench, "draw", lambda name: drawn[name])
+    monkeypatch.setitem(gallery.TRAINING, "digits", 100)
+    gallery.save(gallery.make(world, judge), root / "digits" / "gallery", judge)
     novelty.measure(bench)
+    sheet, caption = figures.read_evidence("digits", "novelty", "gan", root=tmp_path)
+    assert sheet[8:12] == b"WEBP"
+    assert "of the 100 training images" in caption
+    assert figures.read_evidence("digits", "novelty", "autoregressive", root=tmp_path) is None
     row = figures.read("digits", root=tmp_path)["novelty"]
     assert row["gan"]["copy_rate"].value == 1
     assert row["gan"]["novelty"].value == 0

@@ -16,6 +16,7 @@ import torch
 from tqdm import tqdm
 
 from engines import Engine, Known, Params, Request, checkpoint
+from engines.images import grid
 from engines.training import cards
 from engines.training.machine import device_name
 from engines.worlds.captions import Caption
@@ -119,6 +120,10 @@ class Bench:
         for name, figure in named.items():
             interval = "" if figure.low is None else f"  [{figure.low:.4g}, {figure.high:.4g}]"
             log.info("%s  %s  %s  %.4g %s%s", row, engine, name, figure.value, figure.unit, interval)
+
+    def show(self, row: str, engine: str, images: np.ndarray, *, columns: int, caption: str) -> None:
+        """Keep pictures, uint8 (N, H, W, C), as the evidence of one engine in one row: a sheet, and what it shows."""
+        figures.write_evidence(self.world.name, row, engine, grid(images, columns=columns, gap=2), caption, root=self.out)
 
     def read(self, row: str) -> dict[str, dict[str, Figure]]:
         """The figures stored for a row, by engine and name."""

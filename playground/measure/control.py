@@ -30,6 +30,8 @@ LAYOUT = 0.5  # of the difference that another seed makes
 SEEDS = 16  # pictures per prompt whose variety is looked at
 HOLE = (0.3, 0.6)  # sides of a hole, as shares of the picture's
 
+SHOWN, SHOWN_TEST = 10, "hole"  # pictures kept as evidence, and of which test
+
 GREY = 128
 
 
@@ -283,6 +285,11 @@ def fill(bench: Bench, name: str, images: np.ndarray, mask: np.ndarray, what: st
     truth = np.stack([label_indices(bench.world, labels)[key] for key in bench.world.attributes], axis=1)
     told = asked(bench, captions) >= 0
     hidden = told & (answers(bench, np.where(mask[..., None], images, GREY).astype(np.uint8)) != truth)
+    if what == SHOWN_TEST:
+        some = slice(0, SHOWN)
+        greyed = np.where(mask[some][..., None], images[some], GREY).astype(np.uint8)
+        caption = "A hole in real pictures that no engine has seen, what the engine draws there, and the pictures as they were."
+        bench.show(ROW, name, np.concatenate([greyed, drawn[some], images[some]]), columns=len(greyed), caption=caption)
     method = f"share of the attributes found that only the hidden part ({what}) shows, of prompts that name all"
     wanted = np.where(hidden, truth, -1)
     steps = [border_steps(pictures, mask) for pictures in (drawn, images)]

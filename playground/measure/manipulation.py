@@ -23,6 +23,7 @@ ROW = "faces"
 EDITS = (("mouth", "smile"), ("glasses", "round"), ("hair_color", "red"), ("facial_hair", "beard"))
 PAIRS, QUICK_PAIRS = 500, 100  # of faces from which a direction is found
 MOST_IMAGES, QUICK_IMAGES = 250, 40  # faces edited along it
+SHOWN = 10  # faces of each edit kept as evidence
 FLIPPED, LEAKED, REALISM, SHARPNESS, SECONDS = 0.8, 0.1, 1.5, 0.7, 1.0  # what an edit must reach
 
 
@@ -46,6 +47,9 @@ def measure(bench: Bench) -> None:
             continue
         edits = [edit(bench, engine, key, value) for key, value in EDITS]
         checks = edit_checks(bench, edits)
+        pairs = [images[:SHOWN] for edited in edits for images in (edited.before, edited.after)]
+        caption = "Pairs of rows, before and after: " + "; ".join(f"{e.key} {e.value}".replace("_", " ") for e in edits) + "."
+        bench.show(ROW, name, np.concatenate(pairs), columns=len(pairs[0]), caption=caption)
         passes = passes_figure(bench, {"edits": checks})["controls"]
         method = "1 if every figure beside it passes: " + "; ".join(
             f"{key} at {'least' if check.at_least else 'most'} {check.threshold:g}" for key, check in checks.items()

@@ -18,6 +18,7 @@ ROW = "novelty"
 PERCENTILE = 1.0  # of the distances of unseen real images to their nearest training image; what is closer is a copy
 COPY_SPACE = "encoder"  # of the judge, beside pixels
 BLOCK = 5000  # training images looked at at once
+SHOWN = 10  # pictures kept as evidence, beside their nearest training images
 MOST_PAIRS = 500  # prompts with held-out pairs
 
 log = logging.getLogger(__name__)
@@ -41,6 +42,7 @@ def measure(bench: Bench) -> None:
         images = bench.draw(name)
         distances = nearest(bench, images, training, features)
         bench.write(ROW, name, novelty_figures(bench, images, copies(distances, thresholds), best) | pair_figures(bench, name))
+        show_nearest(bench, name, images, distances[COPY_SPACE])
 
 
 def images_of(bench: Bench, split: str) -> np.ndarray:
@@ -87,6 +89,18 @@ def novelty_figures(bench: Bench, images: np.ndarray, copied: np.ndarray, best: 
     named["copy_rate"] = mean_figure(bench, copied, method=method)
     named["vendi"] = vendi_figure(bench, bench.judge.features(images, space=COPY_SPACE))
     return named
+
+
+def show_nearest(bench: Bench, name: str, images: np.ndarray, distances: np.ndarray) -> None:
+    """The pictures that come closest to a training image, above the nearest one that ships with the world."""
+    shipped = gallery.load(bench.world.name, root=bench.root)
+    closest = images[np.argsort(distances)[:SHOWN]]
+    order, _ = shipped.nearest(closest, bench.judge, count=1, space=COPY_SPACE)
+    caption = (
+        f"Above: the {len(closest)} of {len(images):,} pictures that come closest to a training image. "
+        f"Below: the nearest of the {len(shipped.training):,} training images that ship with the world."
+    )
+    bench.show(ROW, name, np.concatenate([closest, shipped.training[order[:, 0]]]), columns=len(closest), caption=caption)
 
 
 def vendi_figure(bench: Bench, features: np.ndarray) -> Figure:

@@ -10,6 +10,7 @@ from playground.judges import SPACES
 from playground.measure.bench import Bench
 
 ROW = "quality"
+SHOWN = 10  # best and worst pictures kept as evidence
 MOST_ASKED = 5  # attributes of a prompt whose adherence counts
 
 
@@ -17,7 +18,9 @@ def measure(bench: Bench) -> None:
     """Write the row's figures: real images first, then engine after engine at its default settings."""
     bench.write(ROW, "real", measure_real(bench))
     for name in bench.engines:
-        bench.write(ROW, name, measure_images(bench, bench.draw(name)))
+        images = bench.draw(name)
+        bench.write(ROW, name, measure_images(bench, images))
+        show_extremes(bench, name, images)
 
 
 def measure_real(bench: Bench) -> dict[str, Figure]:
@@ -45,6 +48,16 @@ def measure_images(bench: Bench, images: np.ndarray) -> dict[str, Figure]:
     named |= sharpness_figures(bench, images)
     named |= attribute_figures(bench, bench.judge.attributes(images))
     return named
+
+
+def show_extremes(bench: Bench, name: str, images: np.ndarray) -> None:
+    """The pictures nearest to real ones in the classifier's eyes, and those farthest from any."""
+    features = bench.judge.features(images, space="classifier")
+    order = np.argsort(metrics.nearest_distances(features, bench.reference("classifier")))
+    caption = (
+        f"Above: the {SHOWN} of {len(images):,} pictures nearest to a real one in the classifier's features. Below: the {SHOWN} farthest."
+    )
+    bench.show(ROW, name, images[[*order[:SHOWN], *order[-SHOWN:]]], columns=SHOWN, caption=caption)
 
 
 def distance_figures(bench: Bench, features: dict[str, np.ndarray]) -> dict[str, Figure]:
