@@ -93,6 +93,12 @@ def read_evidence(world_name: str, row: str, engine: str, *, root: Path = checkp
     return (picture.read_bytes(), captions[name]) if name in captions and picture.is_file() else None
 
 
+def read_reasons(world_name: str, *, root: Path = checkpoint.ROOT) -> dict[str, str]:
+    """One sentence per contradicted claim, by the claim's name, on why the measurement disagrees: `contradictions.json`."""
+    path = _path(world_name, root).with_name("contradictions.json")
+    return json.loads(path.read_text()) if path.is_file() else {}
+
+
 def _captions(folder: Path) -> dict[str, str]:
     path = folder / "captions.json"
     return json.loads(path.read_text()) if path.is_file() else {}

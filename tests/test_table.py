@@ -1,13 +1,20 @@
 """The table: its claims, its words, its verdicts, and the file that figures live in."""
 
+import csv
+import io
+import json
 import math
 from collections import Counter
+from functools import partial
 
+import numpy as np
 import pytest
 
+import engines
 from engines import FAMILIES, CheckpointError
 from playground import figures, table
 from playground.figures import Figure
+from playground.ui import table_detail
 
 ROW = {row.key: row for row in table.ROWS}
 
@@ -148,6 +155,48 @@ def test_one_contradicted_claim_contradicts_its_cells():
         named["fd_ratio"] = named["fd_ratio_encoder"] = named["fd_ratio_classifier"]
     verdicts = {cell.family: cell.verdict for cell in table.cells("digits", found) if cell.row.key == "quality"}
     assert verdicts == {"vae": "reproduced", "gan": "contradicted", "autoregressive": "contradicted", "diffusion": "contradicted"}
+
+
+def test_every_cell_is_a_line_of_the_csv():
+    rows = measured("speed", "seconds", (0.002, 0.004, 0.5, 0.3), spread=0.1)
+    lines = list(csv.DictReader(io.StringIO(table.to_csv("digits", rows))))
+    assert len(lines) == 6 * 4
+    line = next(line for line in lines if line["row"] == "Speed" and line["engine"] == "autoregressive")
+    words = ("Slow", "Slow", 250, "× fastest", "reproduced")
+    assert (line["course"], line["measured"], float(line["value"]), line["unit"], line["verdict"]) == words
+    assert next(line for line in lines if line["row"] == "Novelty")["value"] == ""
+
+
+def test_behind_a_cell_stand_its_claims_figures_ruler_and_evidence(tmp_path, monkeypatch):
+    kept = measured("quality", "fd_ratio_classifier", (70, 20, 30, 3), spread=0.01)["quality"]
+    for name, named in measured("quality", "fd_ratio_encoder", (70, 20, 30, 3), spread=0.01)["quality"].items():
+        kept[name] |= named
+    for name, named in kept.items():
+        figures.write("digits", "quality", name, named, root=tmp_path)
+    figures.write("digits", "quality", "real", {"ruler_classifier blur 1 px": figure(9.87)}, root=tmp_path)
+    figures.write_evidence("digits", "quality", "gan", np.zeros((4, 4, 1), np.uint8), "Best above <worst>.", root=tmp_path)
+    reasons = {"quality: autoregressive above gan": "It trained for a tenth of the time."}
+    (tmp_path / "digits" / "contradictions.json").write_text(json.dumps(reasons))
+    for read in ("read", "read_evidence", "read_reasons"):
+        monkeypatch.setattr(figures, read, partial(getattr(figures, read), root=tmp_path))
+    shown = table_detail.show({"world": "digits", "row": "quality", "family": "gan"})
+    assert 'gan Moderate above vae Low: <b class="verdict">reproduced' in shown
+    assert 'autoregressive High above gan Moderate: <b class="verdict">contradicted' in shown
+    assert "It trained for a tenth of the time." in shown
+    assert "ruler classifier blur 1 px" in shown
+    assert "data:image/webp;base64," in shown
+    assert "Best above &lt;worst&gt;." in shown
+    assert "It trained" not in table_detail.show({"world": "digits", "row": "quality", "family": "vae"})
+    with pytest.raises(ValueError, match="a cell is one of"):
+        table_detail.show({"world": "digits", "row": "faces", "family": "gan"})
+
+
+def test_shipped_contradictions_are_explained():
+    for world in engines.world_names():
+        measured, reasons = figures.read(world), figures.read_reasons(world)
+        contradicted = {claim.name for claim in table.claims(world) if table.verdict(claim, measured) == table.CONTRADICTED}
+        assert contradicted == set(reasons)
+        assert all(reason.endswith(".") for reason in reasons.values())
 
 
 def test_figures_survive_the_file_and_other_rows_stay(tmp_path):

@@ -3,20 +3,36 @@
 from __future__ import annotations
 
 from html import escape
+from pathlib import Path
 
 import gradio as gr
 
 from engines import FAMILIES, CheckpointError, worlds
 from playground import figures, table
 from playground.table import CONTRADICTED, NOT_MEASURED, REPRODUCED, UNDECIDED, Cell, Row
+from playground.ui import table_detail
 from playground.ui.panes import title
 
 MARKS = {REPRODUCED: "✓", CONTRADICTED: "✗", UNDECIDED: "≈", NOT_MEASURED: "…"}
 VERDICTS = {**{verdict: verdict for verdict in MARKS}, NOT_MEASURED: "not measured yet"}
 
 
+SCRIPT = Path(__file__).with_name("table.js")
+
+
 def build() -> gr.HTML:
-    return gr.HTML(elem_id="table", js_on_load=None)
+    """The table of a world, whose cells open what stands behind them."""
+
+    def detail(query: dict[str, str]) -> str:
+        try:
+            return table_detail.show(query)
+        except (ValueError, CheckpointError) as error:
+            return f'<p class="problem" role="alert" tabindex="-1">{escape(str(error))}</p>'
+
+    def csv(world: str) -> str:
+        return table.to_csv(world, figures.read(world))
+
+    return gr.HTML(elem_id="table", js_on_load=SCRIPT.read_text(), server_functions=[detail, csv])
 
 
 def show(world: str) -> str:
@@ -27,14 +43,16 @@ def show(world: str) -> str:
         return f'<p class="problem" role="alert">{escape(str(error))}</p>'
     cells = {(cell.row.key, cell.family): cell for cell in table.cells(world, measured)}
     reproduced, total = table.count_reproduced(world, measured)
-    rows = "".join(_row(row, [cells.get((row.key, family)) for family in FAMILIES]) for row in table.ROWS)
+    rows = "".join(_row(world, row, [cells.get((row.key, family)) for family in FAMILIES]) for row in table.ROWS)
     heads = "".join(f'<th scope="col">{escape(title(family))}</th>' for family in FAMILIES)
     return f"""
         <p class="count"><b>{reproduced} of {total}</b> claims reproduced in the world “{escape(worlds.load(world).title)}”.</p>
         <p class="key">{_key()}</p>
+        <p class="actions">{_action("csv", "Download as CSV", world=world)}{_action("print", "Print")}</p>
         <div class="scroll" tabindex="0" role="region" aria-label="Comparison table">
           <table><thead><tr><td></td>{heads}</tr></thead><tbody>{rows}</tbody></table>
         </div>
+        <section class="detail" id="table-detail" aria-live="polite" aria-label="What stands behind a cell"></section>
     """
 
 
@@ -42,9 +60,9 @@ def _key() -> str:
     return "".join(f'<span data-verdict="{escape(name)}">{mark} {escape(VERDICTS[name])}</span>' for name, mark in MARKS.items())
 
 
-def _row(row: Row, cells: list[Cell | None]) -> str:
+def _row(world: str, row: Row, cells: list[Cell | None]) -> str:
     rule = f"<small>{escape(row.rule_text)}</small>"
-    columns = "".join(_cell(cell) if cell else _untested(row.words[family]) for family, cell in zip(FAMILIES, cells, strict=True))
+    columns = "".join(_cell(world, cell) if cell else _untested(row.words[family]) for family, cell in zip(FAMILIES, cells, strict=True))
     return f'<tr><th scope="row">{escape(row.title)}{rule}</th>{columns}</tr>'
 
 
@@ -56,26 +74,28 @@ def _course(word: str) -> str:
     return f'<p class="course">course: <b>{escape(word)}</b></p>'
 
 
-def _cell(cell: Cell) -> str:
+def _cell(world: str, cell: Cell) -> str:
     reference = f'<p class="reference">{escape(cell.reference)}</p>' if cell.reference else ""
-    return f'<td data-verdict="{escape(cell.verdict)}">{_course(cell.theirs)}{_measured(cell)}{reference}</td>'
+    what = f"{cell.row.title}, {title(cell.family)}: what stands behind it"
+    names = {"world": world, "row": cell.row.key, "family": cell.family}
+    behind = _action("detail", "Look behind it", aria_label=what, aria_expanded="false", aria_controls="table-detail", **names)
+    return f'<td data-verdict="{escape(cell.verdict)}">{_course(cell.theirs)}{_measured(cell)}{reference}{behind}</td>'
 
 
 def _measured(cell: Cell) -> str:
     if not cell.figure:
         return '<p class="ours">not measured yet</p>'
     figure = cell.figure
-    interval = "" if figure.low is None else f" [{_number(figure.low)}, {_number(figure.high)}]"
-    seed = "" if figure.seed is None else f", seed {figure.seed}"
-    how = f"{figure.method}; n = {figure.n:,}{seed}; {figure.machine}; commit {figure.commit}"
+    interval = "" if figure.low is None else f" [{table.number(figure.low)}, {table.number(figure.high)}]"
     verdict = f'<span class="verdict">{MARKS[cell.verdict]} {escape(VERDICTS[cell.verdict])}</span>'
     return f"""
         <p class="ours">measured: <b>{escape(cell.ours)}</b> {verdict}</p>
-        <p class="figure">{_number(figure.value)} {escape(figure.unit)}<small>{interval} n = {figure.n:,}</small></p>
-        <details><summary>how measured</summary><p>{escape(how)}</p></details>
+        <p class="figure">{table.number(figure.value)} {escape(figure.unit)}<small>{interval} n = {figure.n:,}</small></p>
     """
 
 
-def _number(value: float) -> str:
-    """Three significant digits."""
-    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+def _action(action: str, label: str, **attributes: str) -> str:
+    """A button that the script understands; names with an underscore are aria attributes, others are passed on to the server."""
+    names = {(name.replace("_", "-") if name.startswith("aria_") else f"data-{name}"): value for name, value in attributes.items()}
+    written = "".join(f' {name}="{escape(value)}"' for name, value in names.items())
+    return f'<button type="button" data-action="{action}"{written}>{escape(label)}</button>'

@@ -1,0 +1,81 @@
+"""What stands behind one cell of the table: its claims, how it was measured, every figure, the ruler, and pictures as evidence."""
+
+from __future__ import annotations
+
+from html import escape
+
+from engines import FAMILIES, worlds
+from playground import figures, table
+from playground.figures import Figure
+from playground.film import data_uri
+from playground.table import CONTRADICTED, Claim, Named, Row
+from playground.ui.panes import title
+
+RULER = ("floor", "ruler", "accuracy", "density", "coverage", "copy", "vendi")  # what is said of real images, by how its name begins
+
+
+def show(query: dict[str, str]) -> str:
+    """The markup for a cell of a world, {"world", "row", "family"}. Raises ValueError for one that there is not."""
+    world = worlds.load(query["world"])
+    rows = {row.key: row for row in table.rows(world.name)}
+    if query["row"] not in rows or query["family"] not in FAMILIES:
+        raise ValueError(f"a cell is one of {', '.join(rows)} and one of {', '.join(FAMILIES)}, got {query['row']} and {query['family']}")
+    row, family, measured = rows[query["row"]], query["family"], figures.read(world.name)
+    named = measured.get(row.key, {}).get(family, {})
+    parts = [
+        f'<h3 tabindex="-1">{escape(row.title)}: {escape(title(family))}</h3>',
+        _claims(world.name, row, family, measured),
+        f"<p>The rule, fixed before anything was trained: {escape(row.rule_text)}.</p>",
+        _evidence(world.name, row, family),
+        _table(named, "What was measured"),
+        _table(_ruler(measured.get(row.key, {}).get("real", {})), "Real images on the same ruler"),
+    ]
+    return "".join(parts)
+
+
+def _claims(world_name: str, row: Row, family: str, measured: figures.Figures) -> str:
+    about = [claim for claim in table.claims(world_name) if claim.row is row and family in (claim.upper, claim.lower)]
+    if not about:
+        return "<p>The course's word is the same for all engines here, so nothing is claimed.</p>"
+    reasons = figures.read_reasons(world_name)
+    return f"<ul>{''.join(_claim(claim, table.verdict(claim, measured), reasons) for claim in about)}</ul>"
+
+
+def _claim(claim: Claim, verdict: str, reasons: dict[str, str]) -> str:
+    reason = reasons.get(claim.name, "") if verdict == CONTRADICTED else ""
+    more = f"<br>{escape(reason)}" if reason else ""
+    return f'<li data-verdict="{escape(verdict)}">{escape(claim.text)}: <b class="verdict">{escape(verdict)}</b>{more}</li>'
+
+
+def _evidence(world_name: str, row: Row, family: str) -> str:
+    found = figures.read_evidence(world_name, row.key, family)
+    if not found:
+        return ""
+    picture, caption = found
+    uri = data_uri(picture, "image/webp")
+    return f'<figure><img src="{uri}" alt="{escape(caption)}"><figcaption>{escape(caption)}</figcaption></figure>'
+
+
+def _ruler(named: Named) -> dict[str, Figure]:
+    return {name: figure for name, figure in named.items() if name.startswith(RULER)}
+
+
+def _table(named: Named, caption: str) -> str:
+    if not named:
+        return ""
+    rows = "".join(
+        f'<tr><th scope="row">{escape(name.replace("_", " "))}</th><td>{table.number(figure.value)} {escape(figure.unit)}</td>'
+        f"<td>{_interval(figure)}</td><td>{figure.n:,}</td><td>{escape(figure.method)}</td></tr>"
+        for name, figure in named.items()
+    )
+    heads = "".join(f'<th scope="col">{head}</th>' for head in ("figure", "value", "95 % interval", "n", "how"))
+    first = next(iter(named.values()))
+    where = f"{first.machine}; commit {first.commit}" + ("" if first.seed is None else f"; seed {first.seed}")
+    return (
+        f'<div class="scroll" tabindex="0" role="region" aria-label="{escape(caption)}"><table><caption>{escape(caption)} '
+        f"<small>({escape(where)})</small></caption><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table></div>"
+    )
+
+
+def _interval(figure: Figure) -> str:
+    return "" if figure.low is None else f"{table.number(figure.low)} to {table.number(figure.high)}"
