@@ -46,7 +46,7 @@ _CLASSES = {  # world -> family -> module and class
         "diffusion": "diffusion.DiffusionEngine",
     },
     "faces": {
-        "vae": "vae.ConvVAEEngine",
+        "vae": "vae.AttributeVAEEngine",
         "gan": "style_gan.StyleGANEngine",
         "autoregressive": "tokens.TokenEngine",
         "diffusion": "latent_diffusion.LatentDiffusionEngine",

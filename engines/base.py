@@ -199,8 +199,8 @@ class Engine:
         """Yield the frames of one request, oldest first; the last one holds the picture."""
         raise NotImplementedError
 
-    def redraw(self, latents: np.ndarray, prompts: tuple[str, ...]) -> np.ndarray:
-        """Pictures, uint8 (N, H, W, C), of latents, float32 (N, D), and the prompts they came with."""
+    def redraw(self, latents: np.ndarray, prompts: tuple[str, ...], seeds: tuple[int, ...]) -> np.ndarray:
+        """Pictures, uint8 (N, H, W, C), of latents, float32 (N, D), with the prompts and seeds they came with."""
         raise NotImplementedError(f"{self.world.name}/{self.family} has no latent vector to draw from")
 
     def save_model(self, folder: Path) -> None:

@@ -66,6 +66,6 @@ class GANEngine(Engine):
         yield Frame(to_uint8(x), step=1, num_steps=1, nfe=1, seconds=watch.seconds, extra={"z": z.numpy()})
 
     @torch.inference_mode()
-    def redraw(self, latents: np.ndarray, prompts: tuple[str, ...]) -> np.ndarray:
+    def redraw(self, latents: np.ndarray, prompts: tuple[str, ...], seeds: tuple[int, ...]) -> np.ndarray:
         z = torch.from_numpy(latents).to(self.device)
         return to_uint8(self.model(z, self.text_encoder.encode(prompts)))

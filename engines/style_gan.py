@@ -90,7 +90,7 @@ class StyleGANEngine(Engine):
         """Pictures, uint8 (N, H, W, C), of styles (N, style_dim)."""
         return to_uint8(self.model.synthesize(w.to(self.device)))
 
-    def redraw(self, latents: np.ndarray, prompts: tuple[str, ...]) -> np.ndarray:
+    def redraw(self, latents: np.ndarray, prompts: tuple[str, ...], seeds: tuple[int, ...]) -> np.ndarray:
         return self.synthesize(torch.from_numpy(latents))
 
     @torch.inference_mode()

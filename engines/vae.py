@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -55,33 +56,29 @@ class VAEEngine(Engine):
         params = self.params(request)
         watch = Stopwatch(self.device)
         with watch():
-            text = self.text_encoder.encode(request.prompts)  # (N, D)
-            noise = params.temperature * randn((self.model.config.latent_dim,), generators(request)).to(self.device)
+            asked = self.condition(request.prompts, request.seeds)
+            noise = params.temperature * randn((self.model.config.latent_dim,), generators(request))  # (N, latent_dim)
+            z = noise.to(self.device)
         if known := self.known(request):
-            text = normal(text)
-            yield from search(lambda noise: self.decode(self.latents(noise, text), text), noise, known, request, watch)
+            asked = normal(asked)
+            yield from search(lambda z: self.model.decode(z, asked), z, known, request, watch)
             return
         with watch():
-            z = self.latents(noise, text)  # (N, latent_dim)
-            x = self.decode(z, text)  # (N, C, H, W)
+            x = self.model.decode(z, asked)  # (N, C, H, W)
         yield Frame(to_uint8(x), step=1, num_steps=1, nfe=1, seconds=watch.seconds, extra={"z": z.cpu().numpy()})
 
     @torch.inference_mode()
-    def redraw(self, latents: np.ndarray, prompts: tuple[str, ...]) -> np.ndarray:
+    def redraw(self, latents: np.ndarray, prompts: tuple[str, ...], seeds: tuple[int, ...]) -> np.ndarray:
         z = torch.from_numpy(latents).to(self.device)
-        return to_uint8(self.decode(z, self.text_encoder.encode(prompts)))
+        return to_uint8(self.model.decode(z, self.condition(prompts, seeds)))
 
-    def latents(self, noise: torch.Tensor, text: torch.Tensor) -> torch.Tensor:
-        """Latents (N, latent_dim) of standard normal noise: the noise itself, since the prior is standard normal."""
-        return noise
-
-    def decode(self, z: torch.Tensor, text: torch.Tensor) -> torch.Tensor:
-        """Latents and text (N, D) -> pictures in [-1, 1], (N, C, H, W)."""
-        return self.model.decode(z, text)
+    def condition(self, prompts: tuple[str, ...], seeds: tuple[int, ...]) -> torch.Tensor:
+        """What the decoder is told beside the latent, (N, D): here the text."""
+        return self.text_encoder.encode(prompts)
 
 
-class ConvVAEEngine(VAEEngine):
-    """Draws in one pass: a latent vector, random within what the text lets expect, goes through the decoder."""
+class AttributeVAEEngine(VAEEngine):
+    """Draws in one pass: a random latent vector and the attributes that the prompt names, the others by chance, go through the decoder."""
 
     @staticmethod
     def load_model(folder: Path) -> nn.Module:
@@ -89,10 +86,27 @@ class ConvVAEEngine(VAEEngine):
 
         return checkpoint.load(ConvVAE, folder)
 
-    def latents(self, noise: torch.Tensor, text: torch.Tensor) -> torch.Tensor:
-        """Latents (N, latent_dim): what the prior, a flow, makes of noise and text."""
-        return self.model.prior(noise, text)
+    def condition(self, prompts: tuple[str, ...], seeds: tuple[int, ...]) -> torch.Tensor:
+        """Attributes (N, V): what the text encoder reads in a prompt, the rest drawn from the world's own mixture."""
+        named = {prompt: self.text_encoder.read(prompt).attributes for prompt in dict.fromkeys(prompts)}
+        labels = [complete(self.world, named[prompt], seed) for prompt, seed in zip(prompts, seeds, strict=True)]
+        return spell(self.world, labels).to(self.device)
 
-    def decode(self, z: torch.Tensor, text: torch.Tensor) -> torch.Tensor:
-        """Latents -> pictures in [-1, 1], (N, C, H, W); all that the text says is in the latents."""
-        return self.model.decode(z)
+
+def complete(world: Any, named: dict[str, str], seed: int) -> dict[str, str]:
+    """A whole label with the attributes that are named, the others by chance, none of which hides a named one."""
+    rng = np.random.default_rng(seed)
+    while True:
+        label = world.random_label(rng) | named
+        kept, _ = world.reconcile(label)
+        if named.keys() <= kept.keys():
+            return world.hide(label)
+
+
+def spell(world: Any, labels: list[dict[str, str]]) -> torch.Tensor:
+    """Labels as one number per value of every attribute, 1 for the one that holds, float32 (N, V)."""
+    columns = {pair: i for i, pair in enumerate((key, value) for key, values in world.attributes.items() for value in values)}
+    y = torch.zeros(len(labels), len(columns))
+    rows = torch.arange(len(labels)).repeat_interleave(len(world.attributes))
+    y[rows, torch.tensor([columns[key, label[key]] for label in labels for key in world.attributes])] = 1
+    return y

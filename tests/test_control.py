@@ -108,9 +108,9 @@ class Latent(Obedient):
     def generate(self, request):
         values = np.array([self.values(p, np.random.default_rng(s), 1.0) for p, s in zip(request.prompts, request.seeds, strict=True)])
         z = np.concatenate([np.eye(size)[values[:, a]] for a, size in enumerate(SIZES)], axis=1).astype(np.float32)
-        yield Frame(self.redraw(z, request.prompts), 1, 1, 1, 0.0, extra={"z": z})
+        yield Frame(self.redraw(z, request.prompts, request.seeds), 1, 1, 1, 0.0, extra={"z": z})
 
-    def redraw(self, latents, prompts):
+    def redraw(self, latents, prompts, seeds):
         if self.leaks:
             moved = (np.abs(latents - latents.round()) > 1e-3).any(1, keepdims=True)
             latents = latents + 2 * moved * np.eye(sum(SIZES))[-1]

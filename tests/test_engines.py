@@ -137,12 +137,12 @@ def test_latents_are_drawn_again_alike(engine, prompts):
     frame = last(engine.generate(short(engine, prompt=prompts[0], seed=1, num_images=2)))
     if engine.latent is None:
         with pytest.raises(NotImplementedError, match="no latent vector"):
-            engine.redraw(np.zeros((2, 4), np.float32), (prompts[0],) * 2)
+            engine.redraw(np.zeros((2, 4), np.float32), (prompts[0],) * 2, (1, 2))
     else:
         latents = frame.extra[engine.latent]
         assert latents.dtype == np.float32
-        assert np.array_equal(engine.redraw(latents, (prompts[0],) * 2), frame.images)
-        assert not np.array_equal(engine.redraw(latents[::-1].copy(), (prompts[0],) * 2), frame.images)
+        assert np.array_equal(engine.redraw(latents, (prompts[0],) * 2, (1, 2)), frame.images)
+        assert not np.array_equal(engine.redraw(latents[::-1].copy(), (prompts[0],) * 2, (1, 2)), frame.images)
 
 
 def test_every_setting_works_at_its_ends(engine, prompts):

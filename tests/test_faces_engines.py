@@ -5,9 +5,9 @@ import pytest
 import torch
 from tiny_engines import PROMPTS, TINY, faces_encoder, fsq_autoencoder, make, token_painter
 
-from engines import CheckpointError, Request, checkpoint, latent_diffusion, tokens
+from engines import CheckpointError, Request, checkpoint, latent_diffusion, tokens, vae, worlds
 from engines import style_gan as style_engine
-from engines.networks import fsq, style_gan, text_flow
+from engines.networks import fsq, style_gan
 
 PROMPT = PROMPTS["faces"][0]
 
@@ -36,18 +36,17 @@ def test_saved_engines_load_and_draw_the_same(name, tmp_path):
 # VAE
 
 
-def test_the_flow_of_the_prior_is_invertible_and_its_density_is_exact():
-    torch.manual_seed(0)
-    flow = text_flow.TextFlow(4, 3, layers=3, width=16).double()
-    for coupling in flow.couplings:
-        torch.nn.init.normal_(coupling.net[-1].weight, std=0.5)
-    noise, words = torch.randn(2, 4, dtype=torch.double), torch.randn(2, 3, dtype=torch.double)
-    z = flow(noise, words)
-    for i in range(2):  # change of variables, with the Jacobian taken by autograd
-        jacobian = torch.autograd.functional.jacobian(lambda x, i=i: flow(x[None], words[i : i + 1])[0], noise[i])
-        wanted = torch.distributions.Normal(0, 1).log_prob(noise[i]).sum() - jacobian.det().abs().log()
-        assert flow.log_prob(z[i : i + 1], words[i : i + 1]).item() == pytest.approx(wanted.item())
-    assert not torch.allclose(flow(noise, words.roll(1, 0)), z)
+def test_attributes_that_no_prompt_names_come_by_chance_and_hide_none_that_it_names():
+    world = worlds.load("faces")
+    labels = [vae.complete(world, {"hair_color": "red", "eyes": "winking"}, seed) for seed in range(200)]
+    assert {(label["hair_color"], label["eyes"]) for label in labels} == {("red", "winking")}
+    assert len({label["hair_style"] for label in labels}) == len(world.attributes["hair_style"])
+    assert all(world.hide(label) == label for label in labels)
+    y = vae.spell(world, labels)
+    assert y.shape == (200, sum(map(len, world.attributes.values())))
+    assert (y.sum(1) == len(world.attributes)).all()
+    names = [(key, value) for key, values in world.attributes.items() for value in values]
+    assert [dict(pair for pair, on in zip(names, row, strict=True) if on) for row in y] == labels
 
 
 # GAN

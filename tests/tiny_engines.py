@@ -42,9 +42,7 @@ def fsq_autoencoder(levels: tuple[int, ...]) -> fsq.FSQAutoencoder:
 
 
 def small_vae() -> conv_vae.ConvVAE:
-    return conv_vae.ConvVAE(
-        latent_dim=16, channels=(8, 8, 16), encoder_blocks=(1, 1, 1), decoder_blocks=(1, 1, 1), flow_layers=2, text_dim=32
-    )
+    return conv_vae.ConvVAE(latent_dim=8, channels=(8, 16), encoder_blocks=(1, 1), decoder_blocks=(1, 1), summary=2)
 
 
 def latent_denoiser() -> latent_diffusion.LatentDenoiser:
@@ -64,7 +62,7 @@ TINY = {
     ),
     "digits/autoregressive": lambda: autoregressive.AutoregressiveEngine(row_pixel_cnn(), digits_encoder()),
     "digits/diffusion": lambda: diffusion.DiffusionEngine(pixel_unet.make_unet(channels=(32, 32), text_dim=128), digits_encoder(128)),
-    "faces/vae": lambda: vae.ConvVAEEngine(small_vae(), faces_encoder()),
+    "faces/vae": lambda: vae.AttributeVAEEngine(small_vae(), faces_encoder()),
     "faces/gan": lambda: style_gan.StyleGANEngine(style_generator(), faces_encoder()),
     "faces/autoregressive": lambda: tokens.TokenEngine(token_painter(), faces_encoder()),
     "faces/diffusion": lambda: latent_diffusion.LatentDiffusionEngine(latent_denoiser(), faces_encoder()),

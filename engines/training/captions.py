@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from engines import text
+from engines.vae import spell
 
 MOST_CAPTIONS = 120_000  # kept by a bank
 
@@ -62,6 +63,18 @@ class WordBank:
         ids, mask = (tensor[:, :longest].to(self.encoder.device) for tensor in (ids, mask))
         with torch.no_grad():
             return self.encoder.hidden(ids, mask), mask
+
+
+class LabelBank:
+    """The attributes themselves, for a network that takes what a caption says instead of the caption."""
+
+    def __init__(self, encoder: text.TextEncoder, labels: list[dict[str, str]], *, no_text: float = 0.0):
+        """no_text: not used, since every picture has all its attributes."""
+        self.values = spell(encoder.world, labels)
+
+    def draw(self, chosen: torch.Tensor, rng: torch.Generator) -> torch.Tensor:
+        """Attributes (N, V) of the chosen images (N,)."""
+        return self.values[chosen]
 
 
 def _captions_each(rows: int) -> int:

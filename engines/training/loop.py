@@ -23,7 +23,7 @@ from torch import nn
 from engines import text
 from engines.base import Engine
 from engines.images import to_float, to_pil
-from engines.training.captions import CaptionBank, WordBank
+from engines.training.captions import CaptionBank, LabelBank, WordBank
 from engines.training.clock import Clock
 from engines.training.flops import FlopCounter
 from engines.training.machine import bf16_is_fast
@@ -49,7 +49,6 @@ class Recipe:
     bf16: bool = True  # autocast, on processors that multiply in bfloat16
     max_grad_norm: float = 1.0
     no_text: float = 0.1  # share of pictures shown without their caption
-    captions: int = 1  # of each picture in a batch, all first ones first
 
 
 class Trainer:
@@ -59,7 +58,7 @@ class Trainer:
     `bank_type`, which kinds of trainers override.
     """
 
-    bank_type: type[CaptionBank | WordBank] | None = CaptionBank
+    bank_type: type[CaptionBank | LabelBank | WordBank] | None = CaptionBank
 
     def __init__(self, recipe: Recipe, model: nn.Module, loss: Any, *, device: str):
         self.recipe = recipe
@@ -79,7 +78,7 @@ class Trainer:
         """A batch of `prepare` as the network takes it; here pictures (N, C, H, W) in [-1, 1]."""
         return to_float(batch.numpy())
 
-    def bank(self, encoder: text.TextEncoder, labels: list[dict[str, str]]) -> CaptionBank | WordBank | None:
+    def bank(self, encoder: text.TextEncoder, labels: list[dict[str, str]]) -> CaptionBank | LabelBank | WordBank | None:
         """The captions, or None where a network takes no text."""
         return self.bank_type(encoder, labels, no_text=self.recipe.no_text) if self.bank_type else None
 
@@ -207,7 +206,7 @@ def fit(
         start = time.perf_counter()
         chosen = torch.randint(len(data), (trainer.recipe.batch_size,), generator=rng)
         x = trainer.inputs(data[chosen]).to(trainer.device)
-        words = bank.draw(chosen.repeat(trainer.recipe.captions), rng) if bank else None
+        words = bank.draw(chosen, rng) if bank else None
         trainer.set_learning_rate(clock.progress)
         if clock.step < STEPS_COUNTED:
             with FlopCounter() as counter:

@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 from engines.networks import conv_vae, linear_vae
+from engines.training.captions import LabelBank
 from engines.training.loop import Recipe, Trainer
 
 RECIPES = {
@@ -15,17 +16,24 @@ RECIPES = {
         "large": Recipe(minutes=4, batch_size=1024, learning_rate=2e-3),
     },
     "faces": {
-        "default": Recipe(minutes=30, batch_size=16, learning_rate=1.5e-3, captions=4),
-        "large": Recipe(minutes=8, batch_size=512, learning_rate=2e-3, captions=4),
+        "default": Recipe(minutes=30, batch_size=16, learning_rate=1.5e-3),
+        "large": Recipe(minutes=8, batch_size=512, learning_rate=2e-3),
     },
 }
 SIBLINGS = {"map": {"latent_dim": 2}}  # two latent dimensions, so that the whole latent space is a map
 
 
+class AttributeTrainer(Trainer):
+    """Trains with the attributes of a picture in place of a caption."""
+
+    bank_type = LabelBank
+
+
 def make_trainer(world: Any, recipe: Recipe, *, variant: str, text_dim: int, device: str) -> Trainer:
     """A trainer for the VAE of a world, or for the two-latent sibling of digits (`variant` "map")."""
     if world.name == "faces":
-        return Trainer(recipe, conv_vae.ConvVAE(world.image_shape, text_dim=text_dim), conv_vae.loss, device=device)
+        num_values = sum(map(len, world.attributes.values()))
+        return AttributeTrainer(recipe, conv_vae.ConvVAE(world.image_shape, num_values=num_values), conv_vae.loss, device=device)
     model = linear_vae.LinearVAE(world.image_shape, text_dim=text_dim, **SIBLINGS.get(variant, {}))
     if variant == "map":  # the place on the map alone decides what is drawn
         recipe = dataclasses.replace(recipe, no_text=1.0)

@@ -98,10 +98,11 @@ def edit(bench: Bench, engine: Engine, key: str, value: str) -> Edited:
     direction = find_direction(engine, key, value, seed=bench.seed + bench.num_images, pairs=pairs)
     captions = [first for first, _ in edit_captions(engine, key, value, seed=bench.seed, count=min(count, bench.num_images))]
     latents, prompts = latents_of(engine, captions, seed=bench.seed), tuple(caption.text for caption in captions)
+    seeds = tuple(bench.seed + i for i in range(len(prompts)))
     start = time.perf_counter()
-    engine.redraw(latents[:1] + direction, prompts[:1])
+    engine.redraw(latents[:1] + direction, prompts[:1], seeds[:1])
     seconds = time.perf_counter() - start
-    return Edited(key, value, engine.redraw(latents, prompts), engine.redraw(latents + direction, prompts), seconds)
+    return Edited(key, value, engine.redraw(latents, prompts, seeds), engine.redraw(latents + direction, prompts, seeds), seconds)
 
 
 def edit_checks(bench: Bench, edits: list[Edited]) -> Test:
