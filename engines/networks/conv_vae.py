@@ -58,7 +58,7 @@ def loss(model: ConvVAE, x: torch.Tensor, y: torch.Tensor, *, beta: float = 1.0)
     """Negative evidence lower bound in nats per picture, up to a constant, for Gaussian pixels.
 
     x: (N, C, H, W) in [-1, 1]; y: (N, V). The noise level of the pixels is the one that fits the batch best, so that nothing has to be
-    tuned: its log-likelihood is then -D / 2 log(mean squared error) (Rybkin et al. 2020, section 4.1).
+    tuned: its log-likelihood is then -D / 2 log(mean squared error) (Rybkin et al. 2020, section 4.1). `beta` weighs the KL term.
     """
     mean, log_var = (part.float() for part in model.encode(x, y))
     z = mean + torch.randn_like(mean) * (0.5 * log_var).exp()

@@ -20,6 +20,7 @@ RECIPES = {
         "large": Recipe(minutes=8, batch_size=512, learning_rate=2e-3),
     },
 }
+FACES_BETA = 5.0  # of the KL term (Higgins et al. 2017), or the latent hides what the attributes say already
 SIBLINGS = {"map": {"latent_dim": 2}}  # two latent dimensions, so that the whole latent space is a map
 
 
@@ -33,7 +34,9 @@ def make_trainer(world: Any, recipe: Recipe, *, variant: str, text_dim: int, dev
     """A trainer for the VAE of a world, or for the two-latent sibling of digits (`variant` "map")."""
     if world.name == "faces":
         num_values = sum(map(len, world.attributes.values()))
-        return AttributeTrainer(recipe, conv_vae.ConvVAE(world.image_shape, num_values=num_values), conv_vae.loss, device=device)
+        return AttributeTrainer(
+            recipe, conv_vae.ConvVAE(world.image_shape, num_values=num_values), partial(conv_vae.loss, beta=FACES_BETA), device=device
+        )
     model = linear_vae.LinearVAE(world.image_shape, text_dim=text_dim, **SIBLINGS.get(variant, {}))
     if variant == "map":  # the place on the map alone decides what is drawn
         recipe = dataclasses.replace(recipe, no_text=1.0)
