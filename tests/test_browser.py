@@ -278,7 +278,7 @@ def test_the_table(open_page, fake_address):
     assert re.search(r"\d+ of 26 claims reproduced", text)
     assert "not measured yet" in text
     assert "tab=table" in tab.url
-    tab.get_by_role("button", name="Quality, GAN: what stands behind it").press("Enter")
+    tab.get_by_role("button", name="Look behind it: Quality, GAN").press("Enter")
     tab.get_by_role("heading", name="Quality: GAN").wait_for()
     assert tab.evaluate("document.activeElement.textContent") == "Quality: GAN"
     with tab.expect_download() as download:
@@ -312,7 +312,7 @@ def test_no_serious_accessibility_finding(open_page, fake_address, theme):
     assert serious(tab) == []
     tab.get_by_role("tab", name="The table").click()
     tab.get_by_role("rowheader").nth(6).wait_for()
-    tab.get_by_role("button", name="Quality, GAN: what stands behind it").click()
+    tab.get_by_role("button", name="Look behind it: Quality, GAN").click()
     tab.get_by_role("heading", name="Quality: GAN").wait_for()
     assert serious(tab) == []
 

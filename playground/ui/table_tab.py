@@ -76,7 +76,7 @@ def _course(word: str) -> str:
 
 def _cell(world: str, cell: Cell) -> str:
     reference = f'<p class="reference">{escape(cell.reference)}</p>' if cell.reference else ""
-    what = f"{cell.row.title}, {title(cell.family)}: what stands behind it"
+    what = f"Look behind it: {cell.row.title}, {title(cell.family)}"
     names = {"world": world, "row": cell.row.key, "family": cell.family}
     behind = _action("detail", "Look behind it", aria_label=what, aria_expanded="false", aria_controls="table-detail", **names)
     return f'<td data-verdict="{escape(cell.verdict)}">{_course(cell.theirs)}{_measured(cell)}{reference}{behind}</td>'
