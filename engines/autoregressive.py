@@ -16,7 +16,7 @@ import torch
 from torch import nn
 
 from engines import checkpoint
-from engines.base import Engine, Frame, Params, Request, Stopwatch, generators, paste, slider
+from engines.base import Engine, Frame, Params, Request, Stopwatch, generators, guidance_slider, paste, slider
 from engines.images import to_uint8
 
 PIXELS_PER_FRAME = 7
@@ -30,15 +30,7 @@ class AutoregressiveParams(Params):
     temperature: float = slider(
         1.0, 0.5, 1.5, 0.05, label="Temperature", hint="Spread of each pixel's distribution: 1 as learnt, lower is safer, higher is wilder."
     )
-    guidance_scale: float = slider(
-        1.5,
-        1.0,
-        5.0,
-        0.25,
-        label="Guidance",
-        hint="How hard the text pulls: 1 is plain conditional, high is exaggerated.",
-        dial=(1.0, 2.0, 4.0),
-    )
+    guidance_scale: float = guidance_slider(1.5, 5.0)
 
 
 class AutoregressiveEngine(Engine):
@@ -61,8 +53,6 @@ class AutoregressiveEngine(Engine):
         watch = Stopwatch(self.device)
         canvas = torch.full((request.num_images, h, w), EMPTY)
         probabilities = torch.zeros(request.num_images, self.model.config.levels)
-        if known := self.known(request):
-            canvas = torch.where(known[1][:, 0].cpu() > 0, known[0][:, 0].cpu(), canvas)
         pixels = self._pixels(request, params)
         for position in range(1, h * w + 1):
             with watch():

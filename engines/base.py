@@ -40,6 +40,12 @@ def slider(
     return field(default=default, metadata={**limits, "label": label, "hint": hint, "dial": dial})
 
 
+def guidance_slider(default: float, maximum: float) -> Any:
+    """How strongly the text steers, for engines that compare what they would draw with and without it."""
+    hint = "How hard the text pulls: 1 is plain conditional, high is exaggerated."
+    return slider(default, 1.0, maximum, 0.25, label="Guidance", hint=hint, dial=(1.0, 2.0, 4.0))
+
+
 def choice(default: str, options: tuple[str, ...], *, label: str, hint: str) -> Any:
     """One of several named options."""
     return field(default=default, metadata={"options": options, "label": label, "hint": hint})

@@ -16,7 +16,7 @@ import torch
 from torch import nn
 
 from engines import checkpoint
-from engines.base import Engine, Frame, Params, Request, Stopwatch, choice, generators, paste, randn, slider
+from engines.base import Engine, Frame, Params, Request, Stopwatch, choice, generators, guidance_slider, paste, randn, slider
 from engines.images import to_uint8
 
 SAMPLERS = ("DPM-Solver++", "DDIM", "DDPM")
@@ -29,15 +29,7 @@ class DiffusionParams(Params):
     num_inference_steps: int = slider(
         20, 2, 100, 1, label="Steps", hint="Noise levels on the way to the picture: more is slower and finer."
     )
-    guidance_scale: float = slider(
-        1.5,
-        1.0,
-        7.0,
-        0.25,
-        label="Guidance",
-        hint="How hard the text pulls: 1 is plain conditional, high is exaggerated.",
-        dial=(1.0, 2.0, 4.0),
-    )
+    guidance_scale: float = guidance_slider(1.5, 7.0)
     scheduler: str = choice("DPM-Solver++", SAMPLERS, label="Sampler", hint="The rule that goes from one noise level to the next.")
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from PIL import Image
 
 
@@ -20,6 +21,17 @@ def to_uint8(x: torch.Tensor) -> np.ndarray:
     """float (N, C, H, W) -> uint8 (N, H, W, C); values outside [-1, 1] are clipped, the rest rounded."""
     x = (x.detach().float().clamp(-1, 1) + 1) * 127.5
     return x.round().to(torch.uint8).permute(0, 2, 3, 1).contiguous().cpu().numpy()
+
+
+def fill_unknown(x: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    """Pictures (N, C, H, W) with the mean colour of what is known, where the mask (N, 1, H, W) is 1, everywhere else."""
+    mean = (x * mask).sum((2, 3), keepdim=True) / mask.sum((2, 3), keepdim=True).clamp(min=1)
+    return torch.where(mask > 0, x, mean)
+
+
+def known_places(mask: torch.Tensor, grid: tuple[int, int]) -> torch.Tensor:
+    """Which places (N, 1, h, w) of a smaller grid are known whole, 1 or 0, for a mask (N, 1, H, W) of pixels."""
+    return 1 - F.adaptive_max_pool2d(1 - mask, grid)
 
 
 def to_pil(image: np.ndarray) -> Image.Image:

@@ -18,9 +18,9 @@ import torch
 from torch import nn
 
 from engines import checkpoint
-from engines.base import Engine, Frame, Request, Stopwatch, generators, paste, randn, slider
+from engines.base import Engine, Frame, Request, Stopwatch, generators, guidance_slider, paste, randn
 from engines.diffusion import DiffusionParams
-from engines.images import enlarge, to_uint8
+from engines.images import enlarge, fill_unknown, known_places, to_uint8
 
 
 class LatentDenoiser(nn.Module):
@@ -36,28 +36,16 @@ class LatentDenoiser(nn.Module):
         return self.vae.decode(latents / self.vae.config.scaling_factor, return_dict=False)[0]
 
     def encode_known(self, x: torch.Tensor, mask: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Latents of pictures (N, C, H, W) of which only a part is known, and the mask (N, 1, h, w) of places that are known whole.
-
-        What is not known is filled with the mean colour of the rest.
-        """
-        mean = (x * mask).sum((2, 3), keepdim=True) / mask.sum((2, 3), keepdim=True).clamp(min=1)
-        latents = self.vae.encode(torch.where(mask > 0, x, mean)).latent_dist.mean * self.vae.config.scaling_factor
-        return latents, 1 - nn.functional.adaptive_max_pool2d(1 - mask, latents.shape[2:])
+        """Latents of pictures (N, C, H, W) of which only a part is known, and the mask (N, 1, h, w) of places that are known whole."""
+        latents = self.vae.encode(fill_unknown(x, mask)).latent_dist.mean * self.vae.config.scaling_factor
+        return latents, known_places(mask, latents.shape[2:])
 
 
 @dataclass(frozen=True)
 class LatentDiffusionParams(DiffusionParams):
     """Settings of a latent diffusion engine."""
 
-    guidance_scale: float = slider(
-        3.0,
-        1.0,
-        10.0,
-        0.25,
-        label="Guidance",
-        hint="How hard the text pulls: 1 is plain conditional, high is exaggerated.",
-        dial=(1.0, 2.0, 4.0),
-    )
+    guidance_scale: float = guidance_slider(3.0, 10.0)
 
 
 class LatentDiffusionEngine(Engine):

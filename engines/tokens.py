@@ -16,8 +16,8 @@ import torch
 from torch import nn
 
 from engines import checkpoint
-from engines.base import Engine, Frame, Params, Request, Stopwatch, generators, paste, slider
-from engines.images import to_uint8
+from engines.base import Engine, Frame, Params, Request, Stopwatch, generators, guidance_slider, paste, slider
+from engines.images import fill_unknown, known_places, to_uint8
 
 TOKENS_PER_FRAME = 4
 EMPTY = 0.0  # brightness, in [-1, 1], at which places without a token yet are shown
@@ -43,15 +43,7 @@ class TokenParams(Params):
     top_p: float = slider(
         1.0, 0.05, 1.0, 0.05, label="Top p", hint="Only the likeliest tokens that share this much probability may be drawn."
     )
-    guidance_scale: float = slider(
-        2.0,
-        1.0,
-        7.0,
-        0.25,
-        label="Guidance",
-        hint="How hard the text pulls: 1 is plain conditional, high is exaggerated.",
-        dial=(1.0, 2.0, 4.0),
-    )
+    guidance_scale: float = guidance_slider(2.0, 7.0)
 
 
 class TokenEngine(Engine):
@@ -111,11 +103,9 @@ class TokenEngine(Engine):
         if known is None:
             return None
         x, mask = known
-        mean = (x * mask).sum((2, 3), keepdim=True) / mask.sum((2, 3), keepdim=True).clamp(min=1)  # fills what is not known
         tokenizer = self.model.tokenizer
-        tokens = tokenizer.to_tokens(tokenizer.encode(torch.where(mask > 0, x, mean)))  # (N, h, w)
-        whole = 1 - nn.functional.adaptive_max_pool2d(1 - mask, tokenizer.grid)[:, 0]  # (N, h, w)
-        return torch.where(whole > 0, tokens, -1).flatten(1)
+        tokens = tokenizer.to_tokens(tokenizer.encode(fill_unknown(x, mask)))  # (N, h, w)
+        return torch.where(known_places(mask, tokenizer.grid)[:, 0] > 0, tokens, -1).flatten(1)
 
     def _grid(self, tokens: torch.Tensor, said: int) -> np.ndarray:
         """Tokens (N, h, w), -1 where none is said yet."""

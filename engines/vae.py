@@ -2,8 +2,9 @@
 
 An encoder maps a picture to a Gaussian over a latent vector z, a decoder draws the picture that a z stands for; after
 training, z drawn from the standard normal gives new pictures in a single pass (Kingma and Welling 2013, arXiv:1312.6114).
-The text embedding is given to both halves (a conditional VAE). Simplified: none of the tighter bounds or richer priors that
-came later; the picture shown is the decoder's mean, not a sample of its pixels.
+Both halves are told what is asked (a conditional VAE): for digits the text embedding; for faces the attributes read in
+the prompt, those that it leaves open by chance (model M2, Kingma et al. 2014, arXiv:1406.5298). Simplified: none of the tighter
+bounds or richer priors that came later; the picture shown is the decoder's mean, not a sample of its pixels.
 """
 
 from __future__ import annotations

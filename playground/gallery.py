@@ -10,8 +10,6 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,19 +17,19 @@ from typing import Any
 import numpy as np
 import torch
 from PIL import Image
-from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from engines import CheckpointError, checkpoint, worlds
+from engines import checkpoint, worlds
 from engines.images import grid, to_pil
 from playground import judges
-from playground.judges import SPACES, Judge
+from playground.judges import SPACES, Judge, explain_file
 from playground.train_judges import label_indices
 
 HELD_OUT = 500
 TRAINING = {"digits": 10_000, "faces": 4_000}  # at most; so that no file is larger than 9.5 MB
 COLUMNS = 50  # of a sheet
 SEED = 0
+PROGRAM = "gallery"  # makes the files
 
 
 @dataclass(frozen=True)
@@ -96,14 +94,14 @@ def load(world_name: str, *, root: Path = checkpoint.ROOT) -> Gallery:
     Raises ValueError for an unknown world, CheckpointError naming the file and the command for a missing or damaged one.
     """
     world, folder = worlds.load(world_name), root / world_name / "gallery"
-    with _explain(folder / "config.json", world_name):
+    with explain_file(folder / "config.json", world_name, PROGRAM):
         config = json.loads((folder / "config.json").read_text())
         counts = {name: config[name] for name in ("held_out", "training", "num_training")}
     sheets = {}
     for name in ("held_out", "training"):
-        with _explain(folder / f"{name}.webp", world_name):
+        with explain_file(folder / f"{name}.webp", world_name, PROGRAM):
             sheets[name] = _cut(Image.open(folder / f"{name}.webp"), world.image_shape, counts[name])
-    with _explain(folder / "gallery.safetensors", world_name):
+    with explain_file(folder / "gallery.safetensors", world_name, PROGRAM):
         tensors = load_file(folder / "gallery.safetensors")
         features = {space: tensors[f"features.{space}"].float().numpy() for space in SPACES}
         labels, training_labels = (
@@ -118,17 +116,6 @@ def _cut(sheet: Image.Image, shape: tuple[int, int, int], count: int) -> np.ndar
     pixels = np.asarray(sheet.convert("L" if c == 1 else "RGB")).reshape(sheet.height, sheet.width, c)
     tiles = pixels.reshape(sheet.height // h, h, sheet.width // w, w, c).swapaxes(1, 2).reshape(-1, h, w, c)
     return np.ascontiguousarray(tiles[:count])
-
-
-@contextmanager
-def _explain(path: Path, world_name: str) -> Iterator[None]:
-    """Turn a missing or damaged file into a CheckpointError that names it and the command that makes it."""
-    try:
-        yield
-    except (OSError, KeyError, ValueError, TypeError, SafetensorError) as error:
-        shown = f"checkpoints/{world_name}/gallery/{path.name}"
-        reason = " ".join(str(error).split())[:300]
-        raise CheckpointError(f"{shown} cannot be loaded: {reason}. Make it with: python -m playground.gallery {world_name}") from error
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -28,6 +28,7 @@ from engines import images as pictures
 
 SPACES = ("classifier", "encoder")
 BATCH = 250
+PROGRAM = "train_judges"  # makes the files of a judge
 
 
 @dataclass(frozen=True)
@@ -198,9 +199,9 @@ def load(world_name: str, *, device: str = "cpu", root: Path = checkpoint.ROOT) 
     worlds.load(world_name)
     folder = root / world_name / "judge"
     judge = load_networks(folder, device=device)
-    with _explain(folder / "reference.json", world_name):
+    with explain_file(folder / "reference.json", world_name, PROGRAM):
         figures = json.loads((folder / "reference.json").read_text())
-    with _explain(folder / "reference.safetensors", world_name):
+    with explain_file(folder / "reference.safetensors", world_name, PROGRAM):
         tensors = load_file(folder / "reference.safetensors")
         features = {space: tensors[f"features.{space}"].float().numpy() for space in SPACES}
         labels = {key: tensors[f"labels.{key}"].numpy().astype(np.int64) for key in judge.config.attributes}
@@ -211,27 +212,25 @@ def load(world_name: str, *, device: str = "cpu", root: Path = checkpoint.ROOT) 
 def load_networks(folder: Path, *, device: str = "cpu") -> Judge:
     """The two networks of a judge folder, without a reference. Raises CheckpointError like `load`."""
     world_name = folder.parent.name
-    with _explain(folder / "config.json", world_name):
+    with explain_file(folder / "config.json", world_name, PROGRAM):
         settings = checkpoint.read_config(folder)
         config = JudgeConfig(**{**settings, "image_shape": tuple(settings["image_shape"])})
         networks = build(config)
     digest = hashlib.sha256()
     for space, network in networks.items():
         path = folder / f"{space}.safetensors"
-        with _explain(path, world_name):
+        with explain_file(path, world_name, PROGRAM):
             checkpoint.load_weights(network, path)
             digest.update(path.read_bytes())
     return Judge(config, {space: network.to(device) for space, network in networks.items()}, hash=digest.hexdigest())
 
 
 @contextmanager
-def _explain(path: Path, world_name: str) -> Iterator[None]:
-    """Turn a missing or damaged judge file into a CheckpointError that names it and the command that makes it."""
+def explain_file(path: Path, world_name: str, program: str) -> Iterator[None]:
+    """Turn a missing or damaged file of a world into a CheckpointError that names it and the program that makes it."""
     try:
         yield
     except (OSError, KeyError, ValueError, TypeError, SafetensorError) as error:
         reason = " ".join(str(error).split())[:300]
-        shown = f"checkpoints/{world_name}/judge/{path.name}"
-        raise CheckpointError(
-            f"{shown} cannot be loaded: {reason}. Make it with: python -m playground.train_judges {world_name}"
-        ) from error
+        shown = f"checkpoints/{world_name}/{path.parent.name}/{path.name}"
+        raise CheckpointError(f"{shown} cannot be loaded: {reason}. Make it with: python -m playground.{program} {world_name}") from error

@@ -5,8 +5,6 @@ Everything here was fixed before any engine was trained. Pure: words and figures
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -17,10 +15,6 @@ from playground.figures import Figure, Figures
 
 REPRODUCED, CONTRADICTED, UNDECIDED, NOT_MEASURED = "reproduced", "contradicted", "undecided", "not measured"
 
-CSV_COLUMNS = (
-    *("world", "row", "engine", "course", "measured", "value", "low", "high", "unit", "n"),
-    *("verdict", "method", "seed", "machine", "commit", "reference"),
-)
 Named = Mapping[str, Figure]  # figures of one engine in one row, by name
 
 
@@ -292,25 +286,6 @@ def count_reproduced(world_name: str, figures: Figures) -> tuple[int, int]:
     """How many claims are reproduced, of how many."""
     results = [verdict(claim, figures) for claim in claims(world_name)]
     return results.count(REPRODUCED), len(results)
-
-
-def to_csv(world_name: str, figures: Figures) -> str:
-    """All cells of a world's table as comma-separated values, one line each."""
-    lines = io.StringIO()
-    writer = csv.writer(lines, lineterminator="\n")
-    writer.writerow(CSV_COLUMNS)
-    for cell in cells(world_name, figures):
-        f = cell.figure
-        numbers = (f.value, f.low, f.high, f.unit, f.n) if f else (None,) * 5
-        stamp = (f.method, f.seed, f.machine, f.commit) if f else (None,) * 4
-        words = (world_name, cell.row.title, cell.family, cell.theirs, cell.ours)
-        writer.writerow("" if x is None else x for x in (*words, *numbers, cell.verdict, *stamp, cell.reference))
-    return lines.getvalue()
-
-
-def number(value: float) -> str:
-    """Three significant digits, and no digits behind the point from 100 on."""
-    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
 def _cell(row: Row, family: str, measured: Mapping[str, Named], verdicts: list[tuple[Claim, str]]) -> Cell:

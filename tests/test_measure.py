@@ -18,8 +18,9 @@ from engines.networks import linear_vae
 from playground import figures, gallery, judges, metrics, table, train_judges
 from playground.figures import Figure
 from playground.measure import __main__ as program
+from playground.measure import bench as bench_module
 from playground.measure import novelty, quality, report, resources, speed, stability
-from playground.measure.bench import Bench
+from playground.measure.bench import Bench, draw_with
 
 WORDS = {str(i): word for i, word in enumerate(["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"])}
 
@@ -350,6 +351,26 @@ def test_a_short_run_is_trained_judged_and_not_repeated(root, monkeypatch, tmp_p
     monkeypatch.setattr(stability.training, "main", diverge)
     assert stability.run(bench, "gan", 0, 3.0)["diverged"]
     assert stability.run(bench, "gan", 0, 3.0)["message"] == "training diverged at step 3"
+
+
+def test_a_measurement_that_was_killed_goes_on_where_it_was(tmp_path, monkeypatch):
+    monkeypatch.setattr(bench_module, "DRAWN_AT_ONCE", 4)
+    engine, prompts = Exact(torch.nn.Linear(20, 30), Reader()), ["7"] * 10
+    whole, asked = draw_with(engine, prompts, seed=3), []
+
+    def killed(request):
+        asked.append(request.seed)
+        if len(asked) == 2:
+            raise KeyboardInterrupt
+        yield from Exact.generate(engine, request)
+
+    monkeypatch.setattr(engine, "generate", killed)
+    with pytest.raises(KeyboardInterrupt):
+        draw_with(engine, prompts, seed=3, cache=tmp_path)
+    assert np.array_equal(draw_with(engine, prompts, seed=3, cache=tmp_path), whole)
+    assert asked == [3, 7, 7, 11]  # the first part was not drawn again
+    draw_with(engine, prompts, seed=4, cache=tmp_path)
+    assert asked[4:] == [4, 8, 12]  # other pictures, other parts
 
 
 def test_an_unknown_row_is_refused(capsys):

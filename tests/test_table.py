@@ -14,7 +14,7 @@ import engines
 from engines import FAMILIES, CheckpointError
 from playground import figures, table
 from playground.figures import Figure
-from playground.ui import table_detail
+from playground.ui import table_detail, table_tab
 
 ROW = {row.key: row for row in table.ROWS}
 
@@ -159,7 +159,7 @@ def test_one_contradicted_claim_contradicts_its_cells():
 
 def test_every_cell_is_a_line_of_the_csv():
     rows = measured("speed", "seconds", (0.002, 0.004, 0.5, 0.3), spread=0.1)
-    lines = list(csv.DictReader(io.StringIO(table.to_csv("digits", rows))))
+    lines = list(csv.DictReader(io.StringIO(table_tab.to_csv("digits", rows))))
     assert len(lines) == 6 * 4
     line = next(line for line in lines if line["row"] == "Speed" and line["engine"] == "autoregressive")
     words = ("Slow", "Slow", 250, "× fastest", "reproduced")

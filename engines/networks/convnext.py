@@ -12,15 +12,16 @@ import torch
 from torch import nn
 
 PATCH = 4  # side, in pixels, of the patches that the first level sees
+EXPANSION = 4  # of the channels inside a block
 
 
 class Block(nn.Module):
     """Look around channel by channel, then mix the channels of each place: x + f(x) for (N, width, h, w); at first f is 0."""
 
-    def __init__(self, width: int, *, expansion: int = 4):
+    def __init__(self, width: int):
         super().__init__()
         self.around = nn.Conv2d(width, width, 3, padding=1, groups=width)
-        self.mix = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, expansion * width), nn.ReLU(), nn.Linear(expansion * width, width))
+        self.mix = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, EXPANSION * width), nn.ReLU(), nn.Linear(EXPANSION * width, width))
         nn.init.zeros_(self.mix[-1].weight)
         nn.init.zeros_(self.mix[-1].bias)
 

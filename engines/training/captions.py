@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import torch
@@ -68,9 +69,8 @@ class WordBank:
 class LabelBank:
     """The attributes themselves, for a network that takes what a caption says instead of the caption."""
 
-    def __init__(self, encoder: text.TextEncoder, labels: list[dict[str, str]], *, no_text: float = 0.0):
-        """no_text: not used, since every picture has all its attributes."""
-        self.values = spell(encoder.world, labels)
+    def __init__(self, world: Any, labels: list[dict[str, str]]):
+        self.values = spell(world, labels)
 
     def draw(self, chosen: torch.Tensor, rng: torch.Generator) -> torch.Tensor:
         """Attributes (N, V) of the chosen images (N,)."""

@@ -58,7 +58,7 @@ class Trainer:
     `bank_type`, which kinds of trainers override.
     """
 
-    bank_type: type[CaptionBank | LabelBank | WordBank] | None = CaptionBank
+    bank_type: type[CaptionBank | WordBank] | None = CaptionBank
 
     def __init__(self, recipe: Recipe, model: nn.Module, loss: Any, *, device: str):
         self.recipe = recipe

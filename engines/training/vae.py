@@ -6,6 +6,7 @@ import dataclasses
 from functools import partial
 from typing import Any
 
+from engines import text
 from engines.networks import conv_vae, linear_vae
 from engines.training.captions import LabelBank
 from engines.training.loop import Recipe, Trainer
@@ -27,7 +28,8 @@ SIBLINGS = {"map": {"latent_dim": 2}}  # two latent dimensions, so that the whol
 class AttributeTrainer(Trainer):
     """Trains with the attributes of a picture in place of a caption."""
 
-    bank_type = LabelBank
+    def bank(self, encoder: text.TextEncoder, labels: list[dict[str, str]]) -> LabelBank:
+        return LabelBank(encoder.world, labels)
 
 
 def make_trainer(world: Any, recipe: Recipe, *, variant: str, text_dim: int, device: str) -> Trainer:

@@ -18,12 +18,11 @@ from engines import CheckpointError, Engine, checkpoint, worlds
 from engines.training import cards
 from playground import judges, table
 from playground.measure import control, manipulation, novelty, quality, report, resources, speed, stability
-from playground.measure.bench import Bench
+from playground.measure.bench import WORKPLACE, Bench
 
 ROWS = {module.ROW: module.measure for module in (quality, speed, stability, control, manipulation, novelty, resources)}
 
 QUICK_IMAGES = 200
-WORKPLACE = checkpoint.ROOT.parent / "runs"  # ignored by git
 
 log = logging.getLogger(__name__)
 

@@ -20,11 +20,12 @@ from engines.images import grid
 from engines.training import cards
 from engines.training.machine import device_name
 from engines.worlds.captions import Caption
-from playground import figures, metrics
+from playground import figures, gallery, metrics
 from playground.figures import Figure
 from playground.judges import Judge
 
 MIN_IMAGES = 20
+WORKPLACE = checkpoint.ROOT.parent / "runs"  # of what is not kept; ignored by git
 DRAWN_AT_ONCE = 128  # the quickest size on two cores
 
 log = logging.getLogger(__name__)
@@ -80,6 +81,11 @@ class Bench:
         return np.array(
             [[values.index(caption.named[key]) if key in caption.named else -1 for key, values in attributes] for caption in self.captions]
         )
+
+    @cached_property
+    def gallery(self) -> gallery.Gallery:
+        """Real images that ship with the world."""
+        return gallery.load(self.world.name, root=self.root)
 
     def reference(self, space: str) -> np.ndarray:
         """Features (N, D) of as many real held-out images as are drawn."""

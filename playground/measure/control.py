@@ -16,10 +16,9 @@ import numpy as np
 
 from engines import Known, Params
 from engines.worlds.captions import Caption
-from playground import gallery, metrics
+from playground import metrics
 from playground.figures import Figure
 from playground.measure.bench import Bench, draw_with
-from playground.train_judges import label_indices
 
 ROW = "control"
 MOST_IMAGES, QUICK_IMAGES = 500, 48  # per test
@@ -50,6 +49,10 @@ class Check:
         return value >= self.threshold if self.at_least else value <= self.threshold
 
     @property
+    def value(self) -> float:
+        return self.figure.value
+
+    @property
     def worst(self) -> float:
         return self.figure.low if self.at_least else self.figure.high
 
@@ -70,21 +73,25 @@ def measure(bench: Bench) -> None:
 
 def passes_figure(bench: Bench, tests: dict[str, Test]) -> dict[str, Figure]:
     """How many tests pass, and per test whether it does (1) or not (0)."""
-
-    def passed(checks: Test, value: Callable[[Check], float]) -> bool:
-        return all(check.passes(value(check)) for check in checks.values())
-
-    values = (lambda c: c.figure.value), (lambda c: c.worst), (lambda c: c.best)
-    total, low, high = (sum(passed(checks, value) for checks in tests.values()) for value in values)
+    total, low, high = (sum(counts) for counts in zip(*(passed(checks) for checks in tests.values()), strict=True))
     n = min(check.figure.n for checks in tests.values() for check in checks.values())
     method = f"tests passed of {len(tests)}; interval: at the worst and the best ends of the intervals of what they look at"
     named = {"controls": bench.figure(total, "", n=n, method=method, interval=(low, high), judged=True)}
     for name, checks in tests.items():
-        method = "1 if every figure of the test reaches its threshold: " + "; ".join(
-            f"{key} at {'least' if check.at_least else 'most'} {check.threshold:g}" for key, check in checks.items()
-        )
-        named[f"{name}: passes"] = bench.figure(passed(checks, values[0]), "", n=n, method=method, judged=True)
+        named[f"{name}: passes"] = bench.figure(passed(checks)[0], "", n=n, method=rule(checks), judged=True)
     return named
+
+
+def passed(checks: Test) -> tuple[bool, bool, bool]:
+    """Whether a test passes, as measured and at the worst and the best ends of the intervals."""
+    kinds = ([getattr(c, end) for c in checks.values()] for end in ("value", "worst", "best"))
+    return tuple(all(c.passes(value) for c, value in zip(checks.values(), values, strict=True)) for values in kinds)
+
+
+def rule(checks: Test) -> str:
+    """What a test asks, in words."""
+    asks = (f"{key} at {'least' if check.at_least else 'most'} {check.threshold:g}" for key, check in checks.items())
+    return f"1 if every figure of the test reaches its threshold: {'; '.join(asks)}"
 
 
 # The six tests
@@ -124,21 +131,21 @@ def any_subset(bench: Bench, name: str) -> Test:
 
 def half_picture(bench: Bench, name: str) -> Test:
     """The lower half of real held-out images is drawn anew, by a prompt that names all their attributes."""
-    images = real_images(bench)
+    images, truth = held_out(bench)
     mask = np.zeros(images.shape[:3], bool)
     mask[:, : images.shape[1] // 2] = True
-    return fill(bench, name, images, mask, "half picture")
+    return fill(bench, name, images, truth, mask, "half picture")
 
 
 def hole(bench: Bench, name: str) -> Test:
     """A rectangle anywhere in real held-out images is drawn anew, likewise."""
-    images, rng = real_images(bench), bench.rng()
+    (images, truth), rng = held_out(bench), bench.rng()
     mask = np.ones(images.shape[:3], bool)
     for rows in mask:
         sides = [max(1, round(side * rng.uniform(*HOLE))) for side in rows.shape]
         y, x = (int(rng.integers(whole - side + 1)) for whole, side in zip(rows.shape, sides, strict=True))
         rows[y : y + sides[0], x : x + sides[1]] = False
-    return fill(bench, name, images, mask, "hole")
+    return fill(bench, name, images, truth, mask, "hole")
 
 
 def strength_dial(bench: Bench, name: str) -> Test:
@@ -259,30 +266,22 @@ def caption_pair(world: Any, label: dict[str, str], key: str, value: str, *, see
     return (first, second) if alone else None
 
 
-def real_images(bench: Bench) -> np.ndarray:
-    """Held-out images, uint8 (N, H, W, C)."""
-    return held_out(bench)[0]
+def held_out(bench: Bench) -> tuple[np.ndarray, np.ndarray]:
+    """Real images that no engine has seen, uint8 (N, H, W, C), and their value indices (N, A)."""
+    n = min(most_images(bench), len(bench.gallery.held_out))
+    return bench.gallery.held_out[:n], np.stack([bench.gallery.labels[key][:n] for key in bench.world.attributes], axis=1)
 
 
-def held_out(bench: Bench) -> tuple[np.ndarray, list[dict[str, str]]]:
-    """Images of the gallery and their labels."""
-    shipped = gallery.load(bench.world.name, root=bench.root)
-    n = min(most_images(bench), len(shipped.held_out))
-    labels = [{key: values[shipped.labels[key][i]] for key, values in bench.world.attributes.items()} for i in range(n)]
-    return shipped.held_out[:n], labels
-
-
-def fill(bench: Bench, name: str, images: np.ndarray, mask: np.ndarray, what: str) -> Test:
+def fill(bench: Bench, name: str, images: np.ndarray, truth: np.ndarray, mask: np.ndarray, what: str) -> Test:
     """Draw what `mask` (N, H, W) hides of `images`: attributes that only the hidden part shows are found, and no seam is left.
 
     An attribute counts when the judge misreads the picture with its hidden part greyed out.
     """
-    _, labels = held_out(bench)
-    rng = bench.rng()
+    attributes, rng = bench.world.attributes.items(), bench.rng()
+    labels = [{key: values[row[a]] for a, (key, values) in enumerate(attributes)} for row in truth]
     captions = [bench.world.compose(label, rng, everything=True) for label in labels]
     drawn = draw(bench, name, [caption.text for caption in captions], known=Known(images, mask))
     assert (drawn == images)[mask].all(), f"{name} changed pixels that must stay"
-    truth = np.stack([label_indices(bench.world, labels)[key] for key in bench.world.attributes], axis=1)
     told = asked(bench, captions) >= 0
     hidden = told & (answers(bench, np.where(mask[..., None], images, GREY).astype(np.uint8)) != truth)
     if what == SHOWN_TEST:

@@ -17,7 +17,7 @@ from playground import metrics
 from playground.figures import Figure
 from playground.judges import SPACES
 from playground.measure.bench import DRAWN_AT_ONCE, Bench
-from playground.measure.control import Check, Test, answers, caption_pair, passes_figure, resampled
+from playground.measure.control import Check, Test, answers, caption_pair, passed, resampled, rule
 
 ROW = "faces"
 EDITS = (("mouth", "smile"), ("glasses", "round"), ("hair_color", "red"), ("facial_hair", "beard"))
@@ -50,25 +50,17 @@ def measure(bench: Bench) -> None:
         pairs = [images[:SHOWN] for edited in edits for images in (edited.before, edited.after)]
         caption = "Pairs of rows, before and after: " + "; ".join(f"{e.key} {e.value}".replace("_", " ") for e in edits) + "."
         bench.show(ROW, name, np.concatenate(pairs), columns=len(pairs[0]), caption=caption)
-        passes = passes_figure(bench, {"edits": checks})["controls"]
-        method = "1 if every figure beside it passes: " + "; ".join(
-            f"{key} at {'least' if check.at_least else 'most'} {check.threshold:g}" for key, check in checks.items()
-        )
-        edits_figure = bench.figure(passes.value, "", n=passes.n, method=method, interval=(passes.low, passes.high), judged=True)
+        passes, low, high = passed(checks)
+        n = min(check.figure.n for check in checks.values())
+        edits_figure = bench.figure(passes, "", n=n, method=rule(checks), interval=(low, high), judged=True)
         bench.write(ROW, name, {"edits": edits_figure} | {key: check.figure for key, check in checks.items()})
 
 
 def find_direction(engine: Engine, key: str, value: str, *, seed: int, pairs: int = PAIRS) -> np.ndarray:
     """The direction (D,) in latents that turns the attribute `key` of a face into `value`, as long as the change is."""
-    before, after = latent_pairs(engine, key, value, seed=seed, pairs=pairs)
-    return (after - before).mean(0)
-
-
-def latent_pairs(engine: Engine, key: str, value: str, *, seed: int, pairs: int) -> tuple[np.ndarray, np.ndarray]:
-    """Latents (N, D) of faces whose prompts name all but one attribute alike, from the same random numbers."""
     captions = edit_captions(engine, key, value, seed=seed, count=pairs)
-    first, second = (latents_of(engine, [pair[i] for pair in captions], seed=seed) for i in (0, 1))
-    return first, second
+    before, after = (latents_of(engine, [pair[i] for pair in captions], seed=seed) for i in (0, 1))
+    return (after - before).mean(0)
 
 
 def latents_of(engine: Engine, captions: list[Caption], *, seed: int) -> np.ndarray:

@@ -7,7 +7,7 @@ import logging
 import numpy as np
 
 from engines.worlds.captions import Caption
-from playground import gallery, metrics
+from playground import metrics
 from playground.figures import Figure
 from playground.judges import SPACES
 from playground.measure import control
@@ -48,8 +48,7 @@ def measure(bench: Bench) -> None:
 def images_of(bench: Bench, split: str) -> np.ndarray:
     """Training images and as many unseen ones as are drawn; in a quick measurement the few that ship in the gallery."""
     if bench.quick:
-        shipped = gallery.load(bench.world.name, root=bench.root)
-        return shipped.training if split == "train" else shipped.held_out[: bench.num_images]
+        return bench.gallery.training if split == "train" else bench.gallery.held_out[: bench.num_images]
     images = bench.world.load_images(split=split)[0]
     return images if split == "train" else images[: bench.num_images]
 
@@ -93,7 +92,7 @@ def novelty_figures(bench: Bench, images: np.ndarray, copied: np.ndarray, best: 
 
 def show_nearest(bench: Bench, name: str, images: np.ndarray, distances: np.ndarray) -> None:
     """The pictures that come closest to a training image, above the nearest one that ships with the world."""
-    shipped = gallery.load(bench.world.name, root=bench.root)
+    shipped = bench.gallery
     closest = images[np.argsort(distances)[:SHOWN]]
     order, _ = shipped.nearest(closest, bench.judge, count=1, space=COPY_SPACE)
     caption = (

@@ -17,14 +17,14 @@ from typing import Any
 import numpy as np
 
 import engines
-from engines import checkpoint, text
+from engines import text
 from engines.images import to_pil
 from engines.training import __main__ as training
 from engines.training.snapshots import sample_sheet
 from playground import figures, metrics
 from playground.figures import Figure
 from playground.judges import SPACES
-from playground.measure.bench import Bench, draw_with
+from playground.measure.bench import WORKPLACE, Bench, draw_with
 
 ROW = "stability"
 STUDIED = "digits"  # the world whose recipes are run; other worlds quote it
@@ -34,7 +34,6 @@ NUM_IMAGES = 1000  # drawn after each run
 WORSE = 2.0  # times the FD of the family's best run: a failure
 MISSING_SHARE, MOST_MISSING = 0.1, 0.2  # a class is missing below a tenth of its real share; a run fails when more than a fifth are
 POINTS = 60  # of a curve that is kept
-WORKPLACE = checkpoint.ROOT.parent / "runs" / "stability"  # weights of the runs, not kept
 
 log = logging.getLogger(__name__)
 
@@ -67,10 +66,11 @@ def _quoted(figure: Figure) -> Figure:
 def run(bench: Bench, family: str, seed: int, rate: float) -> dict[str, Any]:
     """Train once and judge the outcome; or what an earlier call found."""
     name = f"seed-{seed}-rate-{rate:.2g}"
-    kept, folder = bench.out / bench.world.name / "stability" / family, WORKPLACE / family / name
+    kept, folder = bench.out / bench.world.name / "stability" / family, WORKPLACE / ROW / family / name
     if (kept / f"{name}.json").is_file():
         return json.loads((kept / f"{name}.json").read_text())
     minutes = SHARE * import_module(f"engines.training.{family}").RECIPES[bench.world.name]["default"].minutes
+    kept.mkdir(parents=True, exist_ok=True)
     log.info("%s, %s: training for %.2g minutes", family, name, minutes)
     record: dict[str, Any] = {"seed": seed, "rate": rate, "minutes": minutes, "diverged": False}
     arguments = [f"{bench.world.name}/{family}", "--minutes", str(minutes), "--seed", str(seed), "--learning-rate-scale", str(rate)]
@@ -82,10 +82,8 @@ def run(bench: Bench, family: str, seed: int, rate: float) -> dict[str, Any]:
         kind = engines.engine_type(f"{bench.world.name}/{family}")
         engine = kind(kind.load_model(folder), text.load(bench.world.name, root=bench.root))
         record |= judge_engine(bench, engine)
-        kept.mkdir(parents=True, exist_ok=True)
         to_pil(sample_sheet(engine, rows=2)).save(kept / f"{name}.webp", lossless=True)
     record["curve"] = read_curve(folder / "training.jsonl")
-    kept.mkdir(parents=True, exist_ok=True)
     (kept / f"{name}.json").write_text(json.dumps(record, indent=1) + "\n")
     return record
 

@@ -5,7 +5,7 @@ element.addEventListener("click", async (event) => {
   if (!button) return;
   const { action, world, row, family } = button.dataset;
   if (action === "print") window.print();
-  if (action === "csv") save(await server.csv(world), `generative-playground-${world}.csv`);
+  if (action === "csv") save(await server.as_csv(world), `generative-playground-${world}.csv`);
   if (action === "detail") {
     const detail = element.querySelector(".detail");
     detail.innerHTML = await server.detail({ world, row, family }); // escaped by the server, nothing in it was typed by a visitor

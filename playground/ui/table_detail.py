@@ -64,7 +64,7 @@ def _table(named: Named, caption: str) -> str:
     if not named:
         return ""
     rows = "".join(
-        f'<tr><th scope="row">{escape(name.replace("_", " "))}</th><td>{table.number(figure.value)} {escape(figure.unit)}</td>'
+        f'<tr><th scope="row">{escape(name.replace("_", " "))}</th><td>{number(figure.value)} {escape(figure.unit)}</td>'
         f"<td>{_interval(figure)}</td><td>{figure.n:,}</td><td>{escape(figure.method)}</td></tr>"
         for name, figure in named.items()
     )
@@ -78,4 +78,9 @@ def _table(named: Named, caption: str) -> str:
 
 
 def _interval(figure: Figure) -> str:
-    return "" if figure.low is None else f"{table.number(figure.low)} to {table.number(figure.high)}"
+    return "" if figure.low is None else f"{number(figure.low)} to {number(figure.high)}"
+
+
+def number(value: float) -> str:
+    """Three significant digits, and no digits behind the point from 100 on."""
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"

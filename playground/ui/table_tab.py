@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from html import escape
 from pathlib import Path
 
@@ -9,15 +11,21 @@ import gradio as gr
 
 from engines import FAMILIES, CheckpointError, worlds
 from playground import figures, table
+from playground.figures import Figures
 from playground.table import CONTRADICTED, NOT_MEASURED, REPRODUCED, UNDECIDED, Cell, Row
 from playground.ui import table_detail
 from playground.ui.panes import title
+from playground.ui.table_detail import number
 
 MARKS = {REPRODUCED: "✓", CONTRADICTED: "✗", UNDECIDED: "≈", NOT_MEASURED: "…"}
 VERDICTS = {**{verdict: verdict for verdict in MARKS}, NOT_MEASURED: "not measured yet"}
 
 
 SCRIPT = Path(__file__).with_name("table.js")
+CSV_COLUMNS = (
+    *("world", "row", "engine", "course", "measured", "value", "low", "high", "unit", "n"),
+    *("verdict", "method", "seed", "machine", "commit", "reference"),
+)
 
 
 def build() -> gr.HTML:
@@ -29,10 +37,10 @@ def build() -> gr.HTML:
         except (ValueError, CheckpointError) as error:
             return f'<p class="problem" role="alert" tabindex="-1">{escape(str(error))}</p>'
 
-    def csv(world: str) -> str:
-        return table.to_csv(world, figures.read(world))
+    def as_csv(world: str) -> str:
+        return to_csv(world, figures.read(world))
 
-    return gr.HTML(elem_id="table", js_on_load=SCRIPT.read_text(), server_functions=[detail, csv])
+    return gr.HTML(elem_id="table", js_on_load=SCRIPT.read_text(), server_functions=[detail, as_csv])
 
 
 def show(world: str) -> str:
@@ -54,6 +62,20 @@ def show(world: str) -> str:
         </div>
         <section class="detail" id="table-detail" aria-live="polite" aria-label="What stands behind a cell"></section>
     """
+
+
+def to_csv(world_name: str, measured: Figures) -> str:
+    """All cells of a world's table as comma-separated values, one line each."""
+    lines = io.StringIO()
+    writer = csv.writer(lines, lineterminator="\n")
+    writer.writerow(CSV_COLUMNS)
+    for cell in table.cells(world_name, measured):
+        f = cell.figure
+        numbers = (f.value, f.low, f.high, f.unit, f.n) if f else (None,) * 5
+        stamp = (f.method, f.seed, f.machine, f.commit) if f else (None,) * 4
+        words = (world_name, cell.row.title, cell.family, cell.theirs, cell.ours)
+        writer.writerow("" if x is None else x for x in (*words, *numbers, cell.verdict, *stamp, cell.reference))
+    return lines.getvalue()
 
 
 def _key() -> str:
@@ -86,11 +108,11 @@ def _measured(cell: Cell) -> str:
     if not cell.figure:
         return '<p class="ours">not measured yet</p>'
     figure = cell.figure
-    interval = "" if figure.low is None else f" [{table.number(figure.low)}, {table.number(figure.high)}]"
+    interval = "" if figure.low is None else f" [{number(figure.low)}, {number(figure.high)}]"
     verdict = f'<span class="verdict">{MARKS[cell.verdict]} {escape(VERDICTS[cell.verdict])}</span>'
     return f"""
         <p class="ours">measured: <b>{escape(cell.ours)}</b> {verdict}</p>
-        <p class="figure">{table.number(figure.value)} {escape(figure.unit)}<small>{interval} n = {figure.n:,}</small></p>
+        <p class="figure">{number(figure.value)} {escape(figure.unit)}<small>{interval} n = {figure.n:,}</small></p>
     """
 
 
