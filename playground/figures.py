@@ -99,6 +99,12 @@ def read_reasons(world_name: str, *, root: Path = checkpoint.ROOT) -> dict[str, 
     return json.loads(path.read_text()) if path.is_file() else {}
 
 
+def read_runs(*, root: Path = checkpoint.ROOT) -> dict[str, list[dict]]:
+    """What became of the short trainings of the stability row, family -> runs, as the measuring command left them."""
+    folders = sorted((root / "digits" / "stability").glob("*"))
+    return {folder.name: [json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))] for folder in folders}
+
+
 def _captions(folder: Path) -> dict[str, str]:
     path = folder / "captions.json"
     return json.loads(path.read_text()) if path.is_file() else {}

@@ -343,3 +343,13 @@ def test_the_discriminator_is_asked_for_the_right_text():
     assert terms["d_match"].item() == 0  # 3 - 1 and 1 - 3
     wanted = np.log(2) + (np.log1p(np.exp(-2)) + np.log1p(np.exp(2))) / 2
     assert terms["d_loss"].item() == pytest.approx(wanted, rel=1e-5)
+
+
+def test_naming_loss_asks_for_what_a_text_names_and_nothing_else():
+    """Even guesses among 2 and among 4 values cost ln 2 and ln 4; what a text leaves open costs nothing."""
+    logits = [torch.zeros(3, 2), torch.zeros(3, 4)]
+    unsaid = adversarial.UNSAID
+    assert adversarial.naming_loss(logits, torch.tensor([[1, unsaid], [unsaid, 3], [0, 0]])).item() == pytest.approx(
+        (2 * np.log(2) + 2 * np.log(4)) / 4, rel=1e-5
+    )
+    assert adversarial.naming_loss(logits, torch.full((3, 2), unsaid)).item() == 0

@@ -52,7 +52,7 @@ def latent_denoiser() -> latent_diffusion.LatentDenoiser:
 
 
 def style_generator() -> style_networks.StyleGenerator:
-    return style_networks.StyleGenerator(latent_dim=8, style_dim=16, mapping_layers=2, channels=(16, 8, 8, 8, 8), text_dim=32)
+    return style_networks.StyleGenerator(latent_dim=8, style_dim=16, mapping_layers=2, channels=(16, 8, 8, 8), text_dim=32)
 
 
 TINY = {

@@ -6,6 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+UNSAID = -1  # in place of an attribute's value that a text does not name
+
 
 class TextDiscriminator(nn.Module):
     """How a discriminator joins a picture's features with a text (projection, Miyato and Koyama 2018, arXiv:1802.05637).
@@ -43,13 +45,13 @@ def batch_spread(x: torch.Tensor, *, group: int = 4) -> torch.Tensor:
 
 
 def discriminator_loss(
-    discriminator: nn.Module, real: torch.Tensor, fake: torch.Tensor, text: torch.Tensor, *, gamma: float
+    discriminator: nn.Module, real: torch.Tensor, fake: torch.Tensor, text: torch.Tensor, *, gamma: float, named: torch.Tensor | None = None
 ) -> dict[str, torch.Tensor]:
     """Relativistic pairing loss with R1 and R2 penalties (Huang et al. 2024); real and fake share the text.
 
     A real picture should also score higher with its own text than with the next picture's (`match`), so that the text is read
     (Reed et al. 2016, arXiv:1605.05396, in relativistic form). gamma weighs the penalties; 0 leaves them out (they need a second
-    derivative, so they may be applied every few steps).
+    derivative, so they may be applied every few steps). named: what the text says, see `naming_loss`; None leaves it out.
     """
     if gamma:
         real, fake = real.detach().requires_grad_(), fake.detach().requires_grad_()
@@ -57,10 +59,13 @@ def discriminator_loss(
     real_score, fake_score = discriminator.compare(features, text), discriminator(fake, text)
     gap, match = real_score - fake_score, real_score - discriminator.compare(features, text.roll(1, 0))
     loss = F.softplus(-gap.float()).mean() + F.softplus(-match.float()).mean()
-    terms = {"d_gap": gap.mean(), "d_match": match.mean()}
+    terms = {"d_gap": gap.mean(), "d_match": match.mean(), "real_score": real_score}
     if gamma:
         terms |= {"r1": squared_gradient(real_score, real), "r2": squared_gradient(fake_score, fake)}
         loss = loss + gamma / 2 * (terms["r1"] + terms["r2"])
+    if named is not None:
+        terms["d_naming"] = naming_loss(discriminator.name(features), named)
+        loss = loss + terms["d_naming"]
     return {"d_loss": loss, **terms}
 
 
@@ -70,6 +75,29 @@ def squared_gradient(scores: torch.Tensor, images: torch.Tensor) -> torch.Tensor
     return gradient.square().sum((1, 2, 3)).mean()
 
 
-def generator_loss(discriminator: nn.Module, real: torch.Tensor, fake: torch.Tensor, text: torch.Tensor) -> dict[str, torch.Tensor]:
-    """The generator's side of the relativistic pairing loss: drawn pictures should score above real ones."""
-    return {"g_loss": F.softplus((discriminator(real, text) - discriminator(fake, text)).float()).mean()}
+def generator_loss(
+    discriminator: nn.Module, real_score: torch.Tensor, fake: torch.Tensor, text: torch.Tensor, *, named: torch.Tensor | None = None
+) -> dict[str, torch.Tensor]:
+    """The generator's side: drawn pictures should score above real ones, and show what their text names.
+
+    real_score: (N,) of real pictures with the same texts, from the discriminator's own step.
+    """
+    features = discriminator.embed(fake)
+    loss = F.softplus((real_score - discriminator.compare(features, text)).float()).mean()
+    if named is None:
+        return {"g_loss": loss}
+    naming = naming_loss(discriminator.name(features), named)
+    return {"g_loss": loss + naming, "g_naming": naming}
+
+
+def naming_loss(logits: list[torch.Tensor], named: torch.Tensor) -> torch.Tensor:
+    """Cross-entropy of what a discriminator takes a picture to show, over the attributes that its text names, in nats.
+
+    logits: (N, values) per attribute; named: index of the value, (N, attributes), or UNSAID. Source: the auxiliary classifier of
+    Odena et al. 2016, arXiv:1610.09585, here taught on real pictures only.
+    """
+    losses = [
+        F.cross_entropy(answer.float(), values, ignore_index=UNSAID, reduction="sum")
+        for answer, values in zip(logits, named.T, strict=True)
+    ]
+    return torch.stack(losses).sum() / (named != UNSAID).sum().clamp(min=1)

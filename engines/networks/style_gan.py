@@ -16,6 +16,7 @@ from torch import nn
 from engines.networks.adversarial import TextDiscriminator, batch_spread
 
 GAIN = 2**0.5  # keeps the variance through a leaky ReLU
+PATCH = 2  # side, in pixels, of what one place of the widest maps stands for; maps as wide as the picture cost most and say least
 
 
 class StyleGenerator(ModelMixin, ConfigMixin):
@@ -24,15 +25,16 @@ class StyleGenerator(ModelMixin, ConfigMixin):
     @register_to_config
     def __init__(
         self,
-        image_shape: tuple[int, int, int] = (64, 64, 3),  # H, W, C; side = 4 * 2 ** (len(channels) - 1)
+        image_shape: tuple[int, int, int] = (64, 64, 3),  # H, W, C; side = 4 * PATCH * 2 ** (len(channels) - 1)
         latent_dim: int = 128,
         style_dim: int = 192,
         mapping_layers: int = 4,
-        channels: tuple[int, ...] = (192, 128, 96, 48, 24),  # at sides 4, 8, 16, ...
+        channels: tuple[int, ...] = (192, 128, 96, 48),  # at sides 4, 8, 16, ...
         text_dim: int = 192,
     ):
         super().__init__()
-        assert image_shape[0] == image_shape[1] == 4 << (len(channels) - 1), f"{image_shape} does not fit {len(channels)} levels"
+        levels = len(channels)
+        assert image_shape[0] == image_shape[1] == 4 * PATCH << (levels - 1), f"{image_shape} does not fit {levels} levels"
         widths = [latent_dim + text_dim, *[style_dim] * mapping_layers]
         self.mapping = nn.Sequential(
             *(layer for pair in itertools.pairwise(widths) for layer in (nn.Linear(*pair), nn.LeakyReLU(0.2))), nn.LayerNorm(style_dim)
@@ -60,21 +62,25 @@ class StyleGenerator(ModelMixin, ConfigMixin):
 
 
 class SynthesisBlock(nn.Module):
-    """Double the side (unless it is the first), convolve, and add to the picture that the blocks before have built up."""
+    """Double the side (unless it is the first), convolve, and add to the picture that the blocks before have built up.
+
+    The picture is PATCH times as wide as the map: each place of the map says the colours of a patch of pixels.
+    """
 
     def __init__(self, before: int, after: int, style_dim: int, colors: int, *, grow: bool):
         super().__init__()
         self.grow = ModulatedConv(before, after, style_dim, doubles=True) if grow else None
         self.mix = ModulatedConv(after, after, style_dim)
-        self.to_color = ModulatedConv(after, colors, style_dim, size=1, demodulate=False)
+        self.to_color = ModulatedConv(after, colors * PATCH**2, style_dim, size=1, demodulate=False)
+        nn.init.normal_(self.to_color.conv.weight, std=0.1 / after**0.5)  # the first pictures are grey, not noise
 
     def forward(self, x: torch.Tensor, picture: torch.Tensor | None, w: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """(N, before, h, w), the picture so far, styles -> (N, after, H, W) and the picture at that size."""
+        """(N, before, h, w), the picture so far, styles -> (N, after, H, W) and the picture, (N, C, PATCH * H, PATCH * W)."""
         if self.grow is not None:
             x = GAIN * F.leaky_relu(self.grow(x, w), 0.2)
             picture = F.interpolate(picture, scale_factor=2.0, mode="bilinear")
         x = GAIN * F.leaky_relu(self.mix(x, w), 0.2)
-        color = self.to_color(x, w)
+        color = F.pixel_shuffle(self.to_color(x, w), PATCH)
         return x, color if picture is None else picture + color
 
 
@@ -109,28 +115,38 @@ class ModulatedConv(nn.Module):
 
 
 class StyleDiscriminator(TextDiscriminator, ModelMixin, ConfigMixin):
-    """Picture and text -> one score: higher means more like a real picture of that text."""
+    """Picture and text -> one score: higher means more like a real picture of that text. It also names what a picture shows."""
 
     @register_to_config
     def __init__(
         self,
         image_shape: tuple[int, int, int] = (64, 64, 3),  # H, W, C
-        channels: tuple[int, ...] = (24, 48, 96, 128, 192),  # at H, H / 2, H / 4, ...
+        channels: tuple[int, ...] = (32, 80, 128, 192),  # at H / PATCH, H / PATCH / 2, ...
         width: int = 256,  # of the features compared with the text
+        num_values: tuple[int, ...] = (),  # of each attribute that it names
         text_dim: int = 192,
     ):
         super().__init__()
         h, w, c = image_shape
-        layers: list[nn.Module] = [nn.Conv2d(c, channels[0], 3, padding=1), nn.LeakyReLU(0.2)]
+        layers: list[nn.Module] = [nn.PixelUnshuffle(PATCH), nn.Conv2d(c * PATCH**2, channels[0], 3, padding=1), nn.LeakyReLU(0.2)]
         for before, after in itertools.pairwise(channels):
             layers += [nn.Conv2d(before, after, 4, stride=2, padding=1), nn.LeakyReLU(0.2)]
             layers += [nn.Conv2d(after, after, 3, padding=1), nn.LeakyReLU(0.2)]
         self.body = nn.Sequential(*layers)
-        levels = len(channels) - 1
-        self.features = nn.Sequential(nn.Flatten(), nn.Linear((channels[-1] + 1) * (h >> levels) * (w >> levels), width), nn.LeakyReLU(0.2))
+        shrink = PATCH << (len(channels) - 1)
+        self.features = nn.Sequential(nn.Flatten(), nn.Linear((channels[-1] + 1) * (h // shrink) * (w // shrink), width), nn.LeakyReLU(0.2))
         self.text = nn.Linear(text_dim, width)
         self.score = nn.Linear(width, 1)
+        self.answers = nn.Linear(width, sum(num_values))
         self.register_buffer("usual_spread", torch.zeros(()))
+        for layer in [*self.body, *self.features]:
+            if isinstance(layer, nn.Conv2d | nn.Linear):
+                nn.init.kaiming_normal_(layer.weight, a=0.2)  # torch's own choice lets a signal fade through so many layers
+                nn.init.zeros_(layer.bias)
+
+    def name(self, features: torch.Tensor) -> list[torch.Tensor]:
+        """What `embed` makes of pictures, (N, width) -> logits (N, values) for each attribute."""
+        return list(self.answers(features).split(self.config.num_values, dim=1))
 
     def spread(self, x: torch.Tensor) -> torch.Tensor:
         """In training the batch's own spread; afterwards what was usual, so that any picture can be scored alone."""

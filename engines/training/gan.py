@@ -11,10 +11,12 @@ from torch import nn
 
 from engines import checkpoint
 from engines.base import Engine
-from engines.networks.adversarial import discriminator_loss, generator_loss
+from engines.networks.adversarial import UNSAID, discriminator_loss, generator_loss
 from engines.networks.conv_gan import ConvDiscriminator, ConvGenerator
 from engines.networks.style_gan import StyleDiscriminator, StyleGenerator
 from engines.style_gan import DISCRIMINATOR
+from engines.text import TextEncoder
+from engines.training.captions import CaptionBank
 from engines.training.loop import Recipe, Trainer
 
 RECIPES = {
@@ -23,7 +25,7 @@ RECIPES = {
         "large": Recipe(minutes=10, batch_size=256, learning_rate=5e-4, betas=(0.0, 0.99), max_grad_norm=1e3),
     },
     "faces": {
-        "default": Recipe(minutes=90, batch_size=32, learning_rate=3e-4, betas=(0.0, 0.99), max_grad_norm=1e3),
+        "default": Recipe(minutes=60, batch_size=16, learning_rate=3e-4, betas=(0.0, 0.99), max_grad_norm=1e3),
         "large": Recipe(minutes=10, batch_size=256, learning_rate=5e-4, betas=(0.0, 0.99), max_grad_norm=1e3),
     },
 }
@@ -44,20 +46,26 @@ class GANTrainer(Trainer):
     def step(self, x: torch.Tensor, text: torch.Tensor) -> dict[str, torch.Tensor]:
         penalised = self.count % PENALTY_EVERY == 0
         self.count += 1
+        named = self.named(text)
         z = torch.randn(len(x), self.model.config.latent_dim, device=self.device)
         with self.autocast():
             fake = self.model(z, text)
         # The penalty's second derivative is taken in single precision.
         with nullcontext() if penalised else self.autocast():
             gamma = self.gamma * PENALTY_EVERY if penalised else 0.0
-            d_terms = discriminator_loss(self.discriminator, x, fake.detach().float(), text, gamma=gamma)
+            d_terms = discriminator_loss(self.discriminator, x, fake.detach().float(), text, gamma=gamma, named=named)
         self.descend(self.optimizers[1], self.discriminator, d_terms["d_loss"])
         self.discriminator.requires_grad_(False)
+        real_score = d_terms.pop("real_score").detach()
         with self.autocast():
-            g_terms = generator_loss(self.discriminator, x, fake, text)
+            g_terms = generator_loss(self.discriminator, real_score, fake, text, named=named)
         self.descend(self.optimizers[0], self.model, g_terms["g_loss"])
         self.discriminator.requires_grad_(True)
         return {key: value.detach() for key, value in {**d_terms, **g_terms}.items()}
+
+    def named(self, text: torch.Tensor) -> torch.Tensor | None:
+        """What the discriminator should recognise in pictures of these texts, see `naming_loss`; here nothing."""
+        return None
 
     def networks(self) -> dict[str, nn.Module]:
         return {**super().networks(), "discriminator": self.discriminator}
@@ -67,7 +75,18 @@ class GANTrainer(Trainer):
 
 
 class StyleGANTrainer(GANTrainer):
-    """Ships its discriminator too, which scores pictures and lets a run be resumed."""
+    """Its discriminator also names what a text asks for, and ships: it scores pictures and lets a run be resumed."""
+
+    def bank(self, encoder: TextEncoder, labels: list[dict[str, str]]) -> CaptionBank:
+        self.heads = [encoder.heads[key] for key in encoder.world.attributes]
+        return super().bank(encoder, labels)
+
+    @torch.no_grad()
+    def named(self, text: torch.Tensor) -> torch.Tensor:
+        answers = [head(text) for head in self.heads]  # (N, values and "not said") each
+        values = torch.stack([answer.argmax(1) for answer in answers], dim=1)  # (N, attributes)
+        unsaid = torch.tensor([answer.shape[1] - 1 for answer in answers], device=values.device)
+        return values.masked_fill(values == unsaid, UNSAID)
 
     def save_model(self, engine: Engine | None, folder: Path) -> None:
         super().save_model(engine, folder)
@@ -80,7 +99,11 @@ class StyleGANTrainer(GANTrainer):
 
 def make_trainer(world: Any, recipe: Recipe, *, variant: str, text_dim: int, device: str) -> Trainer:
     """A trainer for the GAN of a world."""
-    kinds = {"digits": (GANTrainer, ConvGenerator, ConvDiscriminator), "faces": (StyleGANTrainer, StyleGenerator, StyleDiscriminator)}
-    trainer, generator, discriminator = kinds[world.name]
-    networks = (network(world.image_shape, text_dim=text_dim) for network in (generator, discriminator))
-    return trainer(recipe, *networks, gamma=R1_GAMMA[world.name], device=device)
+    settings = {"gamma": R1_GAMMA[world.name], "device": device}
+    if world.name == "digits":
+        networks = (network(world.image_shape, text_dim=text_dim) for network in (ConvGenerator, ConvDiscriminator))
+        return GANTrainer(recipe, *networks, **settings)
+    num_values = tuple(map(len, world.attributes.values()))
+    generator = StyleGenerator(world.image_shape, text_dim=text_dim)
+    discriminator = StyleDiscriminator(world.image_shape, num_values=num_values, text_dim=text_dim)
+    return StyleGANTrainer(recipe, generator, discriminator, **settings)

@@ -14,9 +14,10 @@ from fastapi import Request
 from fastapi.responses import JSONResponse
 from gradio.route_utils import FnIndexInferError
 
+from playground.background import Background
 from playground.compare import Order
 from playground.machine import Machine
-from playground.ui import api, compare_tab, link, table_tab
+from playground.ui import again, api, charts, compare_tab, link, table_tab
 from playground.ui.compare_tab import CompareTab, default_order, refused
 from playground.ui.runs import Runs
 
@@ -37,6 +38,7 @@ def build(machine: Machine, start: Order | None = None) -> gr.Blocks:
     start: what a first visit shows, by default `default_order()`.
     """
     _empty_temp_folder()
+    background = Background(TEMP_FOLDER)
     # 1. Components
     with gr.Blocks(title=TITLE, analytics_enabled=False, fill_width=True) as demo:
         gr.HTML(HEADER, elem_id="masthead", js_on_load=None)
@@ -44,7 +46,8 @@ def build(machine: Machine, start: Order | None = None) -> gr.Blocks:
             with gr.Tab("Compare", id=TABS[0]) as compare_part:
                 compared = compare_tab.build(machine, Runs(), start or default_order())
             with gr.Tab("The table", id=TABS[1]) as table_part:
-                table = table_tab.build()
+                table, plots = table_tab.build(), charts.build()
+                again.build(background, TEMP_FOLDER / "measured", compared.world)
         api.build(machine)
 
         # 2. Handlers
@@ -58,15 +61,16 @@ def build(machine: Machine, start: Order | None = None) -> gr.Blocks:
         demo.load(restore, None, outputs, show_progress="hidden", api_visibility="private")
         for part, name in ((compare_part, TABS[0]), (table_part, TABS[1])):
             part.select(None, None, None, js=_remember_tab(name), api_visibility="private")
-        gr.on(
-            [demo.load, table_part.select, compared.world.change],
-            table_tab.show,
-            compared.world,
-            table,
-            queue=False,
-            show_progress="hidden",
-            api_visibility="private",
-        )
+        for show, shown in ((table_tab.show, table), (charts.draw, plots)):
+            gr.on(
+                [demo.load, table_part.select, compared.world.change],
+                show,
+                compared.world,
+                shown,
+                queue=False,
+                show_progress="hidden",
+                api_visibility="private",
+            )
     return demo
 
 

@@ -1,0 +1,79 @@
+"""One long command at a time beside the page: in a process of its own, polite, and gone when the server goes."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+NICE = 10  # so that the page's own engines come first
+SECONDS_TO_STOP = 5.0  # before a command that was asked to end is killed
+
+
+@dataclass(frozen=True)
+class Job:
+    """A command that runs or has run. started: seconds of `time.time`. log: file of what it prints."""
+
+    name: str
+    process: subprocess.Popen
+    log: Path
+    started: float = field(default_factory=time.time)
+
+    @property
+    def running(self) -> bool:
+        return self.process.poll() is None
+
+    @property
+    def failed(self) -> bool:
+        return self.process.poll() not in (None, 0)
+
+    def last_line(self) -> str:
+        """The last thing it printed, for a message when it failed."""
+        lines = self.log.read_text(errors="replace").split("\n") if self.log.is_file() else []
+        return next((line.strip() for line in reversed(lines) if line.strip()), "")
+
+
+class Background:
+    """The server's one place for long commands. Raises nothing of its own but `Busy`."""
+
+    def __init__(self, folder: Path):
+        """folder: for logs."""
+        self._folder, self._lock = folder, threading.Lock()
+        self.job: Job | None = None  # the last one
+        atexit.register(self.stop)
+
+    def start(self, name: str, arguments: list[str]) -> Job:
+        """Run `python -m <arguments>`. Raises Busy while another command runs."""
+        with self._lock:
+            if self.job and self.job.running:
+                minutes = (time.time() - self.job.started) / 60
+                raise Busy(f"The server is busy with “{self.job.name}”, begun {minutes:.0f} minutes ago. It takes one such task at a time.")
+            self._folder.mkdir(parents=True, exist_ok=True)
+            log = self._folder / "background.log"
+            with log.open("w") as file:
+                process = subprocess.Popen(
+                    [sys.executable, "-m", *arguments], stdin=subprocess.DEVNULL, stdout=file, stderr=subprocess.STDOUT
+                )
+            os.setpriority(os.PRIO_PROCESS, process.pid, NICE)
+            self.job = Job(name, process, log)
+            return self.job
+
+    def stop(self) -> None:
+        """End the command, if one runs."""
+        with self._lock:
+            if self.job and self.job.running:
+                self.job.process.terminate()
+                try:
+                    self.job.process.wait(SECONDS_TO_STOP)
+                except subprocess.TimeoutExpired:
+                    self.job.process.kill()
+                    self.job.process.wait()
+
+
+class Busy(RuntimeError):
+    """Another command is running."""

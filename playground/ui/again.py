@@ -1,0 +1,122 @@
+"""Measure again here: the table's quick measurement on the visitor's server, beside the figures that are committed."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Iterator
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+import engines
+from engines import FAMILIES, CheckpointError
+from playground import figures, table
+from playground.background import Background, Busy, Job
+from playground.table import Cell
+from playground.ui.panes import title
+from playground.ui.table_detail import number
+
+SECONDS = 180.0  # that it takes on two cores, until the first figures say otherwise
+POLL = 1.0  # seconds
+
+EXPLAIN = """<p>Runs the quick form of the measurement on this server, with few pictures, for about three minutes, and puts what
+it finds beside the committed figures. Speeds differ with the machine; the rest should agree within its wider intervals.</p>"""
+
+
+def build(background: Background, folder: Path, world: gr.Dropdown) -> None:
+    """A button, progress, and both tables of figures side by side. folder: where the figures go; world: the page's choice."""
+    # 1. Components
+    with gr.Accordion("Measure again here", open=False):
+        gr.HTML(EXPLAIN, js_on_load=None)
+        with gr.Row():
+            start = gr.Button("Measure again here", variant="primary", scale=0, min_width=220)
+            stop = gr.Button("Stop", scale=0, min_width=120)
+        shown = gr.HTML(elem_id="again", js_on_load=None)
+
+    # 2. Handlers
+    def measure(world_name: str) -> Iterator[str]:
+        try:
+            job = _start(background, folder, world_name)
+        except (Busy, ValueError) as error:
+            yield f'<p class="problem" role="alert">{escape(str(error))}</p>'
+            return
+        while job.running:
+            yield progress(world_name, folder, time.time() - job.started)
+            time.sleep(POLL)
+        if job.failed:
+            yield f'<p class="problem" role="alert">The measurement ended early. {escape(job.last_line())}</p>' + side_by_side(
+                world_name, folder
+            )
+        else:
+            yield f'<p role="status">Done in {_minutes(time.time() - job.started)}.</p>' + side_by_side(world_name, folder)
+
+    # 3. Wiring
+    options: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+    start.click(measure, world, shown, concurrency_limit=8, **options)
+    stop.click(background.stop, None, None, queue=False, **options)
+
+
+def progress(world_name: str, folder: Path, seconds: float) -> str:
+    """How far the measurement is: cells measured of all cells, and the time left at this pace."""
+    done = len(_cells(world_name, folder))
+    total = len(table.rows(world_name)) * len(_engines(world_name))
+    left = seconds * (total - done) / done if done else max(SECONDS - seconds, 0)
+    label = f"{done} of {total} cells measured, about {_minutes(left)} left"
+    bar = f'<progress max="{total}" value="{done}" aria-label="{label}"></progress>'
+    return f'<p role="status">{label}</p>{bar}{side_by_side(world_name, folder)}'
+
+
+def side_by_side(world_name: str, folder: Path) -> str:
+    """A table of the committed figures beside those found here, cell by cell."""
+    here, committed = _cells(world_name, folder), _cells(world_name, None)
+    rows = "".join(_line(committed.get(key), cell) for key, cell in here.items())
+    if not rows:
+        return ""
+    heads = "".join(f'<th scope="col">{head}</th>' for head in ("row", "engine", "committed", "here", "word"))
+    table_html = f"<table><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table>"
+    return f'<div class="scroll" tabindex="0" role="region" aria-label="Committed figures and those measured here">{table_html}</div>'
+
+
+def _start(background: Background, folder: Path, world_name: str) -> Job:
+    """Begin, or join the same measurement if it is running."""
+    name = f"measuring {world_name}"
+    if background.job and background.job.running and background.job.name == name:
+        return background.job
+    if world_name not in engines.world_names():
+        raise ValueError(f"world must be one of {', '.join(engines.world_names())}, got {world_name!r}")
+    job = background.start(name, ["playground.measure", world_name, "--quick", "--out", str(folder)])
+    shutil.rmtree(folder / world_name, ignore_errors=True)  # of an earlier measurement; the new one still loads its libraries
+    return job
+
+
+def _cells(world_name: str, folder: Path | None) -> dict[tuple[str, str], Cell]:
+    try:
+        measured = figures.read(world_name) if folder is None else figures.read(world_name, root=folder)
+    except CheckpointError:
+        return {}
+    return {(cell.row.key, cell.family): cell for cell in table.cells(world_name, measured) if cell.figure}
+
+
+def _engines(world_name: str) -> list[str]:
+    return [family for family in FAMILIES if engines.is_trained(f"{world_name}/{family}")]
+
+
+def _line(committed: Cell | None, here: Cell) -> str:
+    words = f"{here.ours}" if not committed or committed.ours == here.ours else f"{committed.ours} → {here.ours}"
+    cells = (_number(committed), _number(here), words)
+    columns = "".join(f"<td>{escape(cell)}</td>" for cell in cells)
+    return f'<tr><th scope="row">{escape(here.row.title)}</th><td>{escape(title(here.family))}</td>{columns}</tr>'
+
+
+def _number(cell: Cell | None) -> str:
+    if not cell:
+        return "not measured"
+    interval = "" if cell.figure.low is None else f" [{number(cell.figure.low)}, {number(cell.figure.high)}]"
+    return f"{number(cell.figure.value)} {cell.figure.unit}{interval}"
+
+
+def _minutes(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"
