@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shutil
 import subprocess
 from types import SimpleNamespace
 
@@ -13,7 +14,7 @@ from tiny import draw_digit, make_data
 
 import engines
 from engines import Engine, Frame, Params, Reading, checkpoint, text, worlds
-from engines.base import slider
+from engines.base import paste, slider
 from engines.networks import linear_vae
 from playground import figures, gallery, judges, metrics, table, train_judges
 from playground.figures import Figure
@@ -50,6 +51,7 @@ class Exact(Engine):
         asked = [self.text_encoder.read(prompt).attributes.get("digit") for prompt in request.prompts]
         digits = [seed % 10 if digit is None else int(digit) for digit, seed in zip(asked, request.seeds, strict=True)]
         images = np.stack([self.picture(d, s, params) for d, s in zip(digits, request.seeds, strict=True)])[..., None]
+        images = paste(images, request)
         steps = getattr(params, "num_inference_steps", 1)
         for step in range(1, steps + 1):
             yield Frame(images, step, steps, nfe=step, seconds=self.wait * step)
@@ -371,6 +373,52 @@ def test_a_measurement_that_was_killed_goes_on_where_it_was(tmp_path, monkeypatc
     assert asked == [3, 7, 7, 11]  # the first part was not drawn again
     draw_with(engine, prompts, seed=4, cache=tmp_path)
     assert asked[4:] == [4, 8, 12]  # other pictures, other parts
+
+
+def test_quick_measures_every_row_goes_on_after_a_kill_and_says_that_it_is_quick(root, monkeypatch, tmp_path):
+    """Killed in the row of novelty; the second call draws nothing that the first had drawn."""
+    place, out, drawn = tmp_path / "checkpoints", tmp_path / "out", []
+    shutil.copytree(root, place)
+    monkeypatch.setenv("PLAYGROUND_DATA", str(make_data(tmp_path / "data", seed=4)))
+    monkeypatch.setitem(gallery.TRAINING, "digits", 100)
+    world, judge = worlds.load("digits"), judges.load("digits", root=place)
+    gallery.save(gallery.make(world, judge), place / "digits" / "gallery", judge)
+    failures = Figure(1.0, "runs", 9, "runs that fail", "machine", "abc", 0, 2)
+    figures.write("digits", "stability", "vae", {"failures": failures, "variation": failures}, root=place)
+
+    class Watched(Exact):
+        def picture(self, digit, seed, params):
+            drawn.append(seed)
+            return super().picture(digit, seed, params)
+
+    kinds = {**ENGINES, "digits/vae": Watched}
+    monkeypatch.setattr(engines, "load", lambda name, root: kinds[name](torch.nn.Linear(20, 30), Reader()))
+    monkeypatch.setattr(resources, "peak_memory", lambda name, root: 123.0)
+    monkeypatch.setattr(program.cards, "commit", lambda: "abc1234")
+    monkeypatch.setattr(program, "WORKPLACE", tmp_path / "runs")
+    command = ["digits", "--quick", "--num-images", "40", "--engines", "vae,gan,diffusion", "--threads", "1"]
+    command += ["--root", str(place), "--out", str(out)]
+
+    def killed(bench):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setitem(program.ROWS, "novelty", killed)
+        with pytest.raises(KeyboardInterrupt):
+            program.main(command)
+    assert set(figures.read("digits", root=out)) == {"quality", "speed", "stability", "control"}
+    first = len(drawn)
+    program.main(command)
+    assert first > 40
+    assert len(drawn) - first < first / 2  # what speed times is drawn anew, nothing else
+    measured = figures.read("digits", root=out)
+    assert set(measured) == {row.key for row in table.rows("digits")}
+    for row, named in measured.items():
+        for figure in named["vae"].values():
+            assert figure.method.startswith("in the world digits" if row == "stability" else "quick: ")
+    assert not (place / "digits" / "control").exists()
+    cells = {(cell.row.key, cell.family): cell for cell in table.cells("digits", measured)}
+    assert all(cells[row.key, "vae"].figure for row in table.rows("digits"))
 
 
 def test_an_unknown_row_is_refused(capsys):

@@ -76,18 +76,25 @@ def squared_gradient(scores: torch.Tensor, images: torch.Tensor) -> torch.Tensor
 
 
 def generator_loss(
-    discriminator: nn.Module, real_score: torch.Tensor, fake: torch.Tensor, text: torch.Tensor, *, named: torch.Tensor | None = None
+    discriminator: nn.Module,
+    real_score: torch.Tensor,
+    fake: torch.Tensor,
+    text: torch.Tensor,
+    *,
+    named: torch.Tensor | None = None,
+    real_naming: torch.Tensor | None = None,
 ) -> dict[str, torch.Tensor]:
-    """The generator's side: drawn pictures should score above real ones, and show what their text names.
+    """The generator's side: drawn pictures should score above real ones, and show what their text names as surely as real ones do.
 
-    real_score: (N,) of real pictures with the same texts, from the discriminator's own step.
+    real_score: (N,) of real pictures with the same texts, and real_naming, their `naming_loss`, from the discriminator's own step.
+    More surely than real ones would be noise made to please the discriminator.
     """
     features = discriminator.embed(fake)
     loss = F.softplus((real_score - discriminator.compare(features, text)).float()).mean()
     if named is None:
         return {"g_loss": loss}
     naming = naming_loss(discriminator.name(features), named)
-    return {"g_loss": loss + naming, "g_naming": naming}
+    return {"g_loss": loss + F.relu(naming - real_naming), "g_naming": naming}
 
 
 def naming_loss(logits: list[torch.Tensor], named: torch.Tensor) -> torch.Tensor:

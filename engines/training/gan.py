@@ -56,9 +56,11 @@ class GANTrainer(Trainer):
             d_terms = discriminator_loss(self.discriminator, x, fake.detach().float(), text, gamma=gamma, named=named)
         self.descend(self.optimizers[1], self.discriminator, d_terms["d_loss"])
         self.discriminator.requires_grad_(False)
-        real_score = d_terms.pop("real_score").detach()
+        real = {"real_score": d_terms.pop("real_score").detach()}
+        if named is not None:
+            real |= {"named": named, "real_naming": d_terms["d_naming"].detach()}
         with self.autocast():
-            g_terms = generator_loss(self.discriminator, real_score, fake, text, named=named)
+            g_terms = generator_loss(self.discriminator, fake=fake, text=text, **real)
         self.descend(self.optimizers[0], self.model, g_terms["g_loss"])
         self.discriminator.requires_grad_(True)
         return {key: value.detach() for key, value in {**d_terms, **g_terms}.items()}
