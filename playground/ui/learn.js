@@ -1,4 +1,4 @@
-// The script of the Learn tab (learn_tab.py): shows one page at a time, that of the address first.
+// The script of the Learn tab (learn_tab.py): shows one page at a time, that of the address first ("lesson", since Gradio takes "page" for its own).
 
 function open(name) {
   const pages = [...element.querySelectorAll("article")];
@@ -11,7 +11,7 @@ function open(name) {
   return shown;
 }
 
-const openAddressed = () => element.querySelector("article") && open(new URLSearchParams(location.search).get("page"));
+const openAddressed = () => element.querySelector("article") && open(new URLSearchParams(location.search).get("lesson"));
 
 element.addEventListener("click", (event) => {
   const link = event.target.closest("nav a[data-page]");
@@ -20,7 +20,7 @@ element.addEventListener("click", (event) => {
   open(link.dataset.page).querySelector("h2").focus();
   const address = new URL(location.href);
   address.searchParams.set("tab", "learn");
-  address.searchParams.set("page", link.dataset.page);
+  address.searchParams.set("lesson", link.dataset.page);
   history.replaceState(null, "", address);
 });
 

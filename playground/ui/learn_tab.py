@@ -25,8 +25,8 @@ TABLE = "?tab=table"
 
 
 def build() -> gr.HTML:
-    """All pages, of which the script shows one: that of the address, `?tab=learn&page=gan`."""
-    return gr.HTML(elem_id="learn", js_on_load=SCRIPT.read_text())
+    """All pages, of which the script shows one: that of the address, `?tab=learn&lesson=gan`."""
+    return gr.HTML(elem_id="learn", js_on_load=SCRIPT.read_text(), apply_default_css=False)
 
 
 def show(world: str) -> str:
@@ -50,7 +50,7 @@ def _inline(text: str) -> str:
 
 def _menu() -> str:
     names = {**{family: title(family) for family in FAMILIES}, PAPERS: "Reading list"}
-    pages = "".join(f'<li><a href="?tab=learn&amp;page={name}" data-page="{name}">{label}</a></li>' for name, label in names.items())
+    pages = "".join(f'<li><a href="?tab=learn&amp;lesson={name}" data-page="{name}">{label}</a></li>' for name, label in names.items())
     walk = '<a class="start" href="?tab=learn&amp;walk=1" data-walk="1">Guided walk in six steps</a>'
     return f'<nav aria-label="Pages of Learn"><ul>{pages}</ul>{walk}</nav>'
 
@@ -63,7 +63,7 @@ def _family(world: str, lesson: Lesson, measured: Figures) -> str:
         f'<div class="pair">{_section("Training", prose(lesson.training))}{_section("Drawing", prose(lesson.drawing))}</div>',
         f'<div class="pair">{_section("Random generation", prose(lesson.random) + _links(lesson, prompted=False))}',
         f"{_section('Text to image', prose(lesson.prompted) + _links(lesson, prompted=True))}</div>",
-        _section("The loss", "".join(_formula(formula) for formula in lesson.formulas)),
+        _section("The loss", f'<div class="formulas">{"".join(_formula(formula) for formula in lesson.formulas)}</div>'),
         _traits(world, lesson, cells),
         _section("What came after", prose(lesson.after)),
         _section("Papers", _papers([paper for paper in learn.papers() if paper.family == lesson.family])),
@@ -112,13 +112,11 @@ def _formula(formula: Formula) -> str:
 
 
 def _traits(world: str, lesson: Lesson, cells: dict[str, Cell]) -> str:
-    lists = "".join(
-        _section(heading, "<ul>" + "".join(_trait(trait, cells.get(trait.row)) for trait in lesson.traits if trait.good == good) + "</ul>")
-        for heading, good in (("Strengths", True), ("Weaknesses", False))
-    )
+    items = {good: "".join(_trait(t, cells.get(t.row)) for t in lesson.traits if t.good == good) for good in (True, False)}
+    lists = f"<div><h4>Strengths</h4><ul>{items[True]}</ul></div><div><h4>Weaknesses</h4><ul>{items[False]}</ul></div>"
     source = f"""<p>What one would expect, and below it what the course says and what was measured here in the world
         “{escape(worlds.load(world).title)}”. <a href="{TABLE}">The table</a> says how.</p>"""
-    return f'{source}<div class="pair traits">{lists}</div>'
+    return _section("Strengths and weaknesses", f'{source}<div class="pair traits">{lists}</div>')
 
 
 def _trait(trait: Trait, cell: Cell | None) -> str:

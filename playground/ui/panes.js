@@ -226,7 +226,7 @@ function scrubTo(pane) {
 
 // ---- Link and downloads ----
 
-const KEPT = ["tab", "page", "walk"]; // of the address, beside the order
+const KEPT = ["tab", "lesson", "walk"]; // of the address, beside the order
 
 function rememberLink(link) {
   const query = new URLSearchParams(link);

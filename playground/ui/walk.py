@@ -15,7 +15,7 @@ SCRIPT = Path(__file__).with_name("walk.js")
 
 def build() -> gr.HTML:
     """The walk, hidden until a link with `data-walk` or the address, `?tab=learn&walk=3`, opens one of its steps."""
-    return gr.HTML(value=markup(), elem_id="walk", js_on_load=SCRIPT.read_text())
+    return gr.HTML(value=markup(), elem_id="walk", js_on_load=SCRIPT.read_text(), apply_default_css=False)
 
 
 def markup() -> str:
