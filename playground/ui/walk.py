@@ -22,7 +22,7 @@ def markup() -> str:
     """All steps, of which the script shows one."""
     steps = "".join(_step(i, step) for i, step in enumerate(learn.steps(), start=1))
     return f"""
-        <section role="region" aria-label="Guided walk" hidden>
+        <section aria-label="Guided walk" hidden>
           <div aria-live="polite">{steps}</div>
           <p class="keys">
             <button type="button" data-by="-1">← Back</button>
