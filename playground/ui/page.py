@@ -17,14 +17,14 @@ from gradio.route_utils import FnIndexInferError
 from playground.background import Background
 from playground.compare import Order
 from playground.machine import Machine
-from playground.ui import again, api, charts, compare_tab, link, table_tab
+from playground.ui import again, api, charts, compare_tab, learn_tab, link, table_tab, walk
 from playground.ui.compare_tab import CompareTab, default_order, refused
 from playground.ui.runs import Runs
 
 TITLE = "Generative playground"
 STYLES = Path(__file__).with_name("page.css")
 TEMP_FOLDER = Path(tempfile.gettempdir()) / "generative-playground"
-TABS = ("compare", "table")
+TABS = ("compare", "table", "learn")
 
 HEADER = """
 <h1>Four ways to make a picture</h1>
@@ -48,6 +48,9 @@ def build(machine: Machine, start: Order | None = None) -> gr.Blocks:
             with gr.Tab("The table", id=TABS[1]) as table_part:
                 table, plots = table_tab.build(), charts.build()
                 again.build(background, TEMP_FOLDER / "measured", compared.world)
+            with gr.Tab("Learn", id=TABS[2]) as learn_part:
+                learnt = learn_tab.build()
+        walk.build()
         api.build(machine)
 
         # 2. Handlers
@@ -59,11 +62,12 @@ def build(machine: Machine, start: Order | None = None) -> gr.Blocks:
         # 3. Wiring
         outputs = [*compared.inputs, *compared.settings.groups.values(), compared.panes, compared.linked, tabs]
         demo.load(restore, None, outputs, show_progress="hidden", api_visibility="private")
-        for part, name in ((compare_part, TABS[0]), (table_part, TABS[1])):
+        for part, name in zip((compare_part, table_part, learn_part), TABS, strict=True):
             part.select(None, None, None, js=_remember_tab(name), api_visibility="private")
-        for show, shown in ((table_tab.show, table), (charts.draw, plots)):
+        shows = ((table_part, table_tab.show, table), (table_part, charts.draw, plots), (learn_part, learn_tab.show, learnt))
+        for part, show, shown in shows:
             gr.on(
-                [demo.load, table_part.select, compared.world.change],
+                [demo.load, part.select, compared.world.change],
                 show,
                 compared.world,
                 shown,

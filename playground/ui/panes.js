@@ -226,9 +226,11 @@ function scrubTo(pane) {
 
 // ---- Link and downloads ----
 
+const KEPT = ["tab", "lesson", "walk"]; // of the address, beside the order
+
 function rememberLink(link) {
   const query = new URLSearchParams(link);
-  for (const [key, value] of new URLSearchParams(location.search)) if (key === "tab" || key.startsWith("__")) query.set(key, value);
+  for (const [key, value] of new URLSearchParams(location.search)) if (KEPT.includes(key) || key.startsWith("__")) query.set(key, value);
   history.replaceState(null, "", `?${query}`);
 }
 
