@@ -16,7 +16,7 @@ from playground import figures, learn, table
 from playground.compare import Order
 from playground.figures import Figure
 from playground.table import CONTRADICTED, REPRODUCED
-from playground.ui import learn_tab, link, page, walk
+from playground.ui import learn_tab, link, page, tour
 from playground.ui.table_detail import number
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -95,7 +95,7 @@ def test_the_names_inside_the_diagrams_do_not_meet():
 
 def test_links_ask_for_what_the_page_understands(monkeypatch):
     monkeypatch.setattr(engines, "world_names", lambda: worlds.NAMES)
-    markup = learn_tab.show("digits") + walk.markup()
+    markup = learn_tab.show("digits") + tour.markup()
     for query in re.findall(r'href="(\?[^"]*)"', markup):
         check_query(unescape(query))
 
@@ -133,7 +133,7 @@ def test_a_paper_that_is_followed_here_is_cited_there():
 
 
 def test_only_papers_lead_to_other_hosts():
-    markup = learn_tab.show("digits") + walk.markup()
+    markup = learn_tab.show("digits") + tour.markup()
     outside = re.findall(r'<a href="(https?://[^"]+)" target="_blank" rel="noopener">', markup)
     assert set(outside) == {paper.address for paper in learn.papers()}
     assert len(re.findall(r"https?://", markup.replace('xmlns="http://www.w3.org/2000/svg"', ""))) == len(outside)
@@ -180,7 +180,7 @@ def test_the_walk_has_six_steps_whose_links_keep_it_open():
     assert len(steps) == 6
     assert all(step.look and step.title for step in steps)
     for number_of_step, step in enumerate(steps, start=1):
-        assert f'href="{step.query.replace("&", "&amp;")}&amp;walk={number_of_step}"' in walk.markup()
+        assert f'href="{step.query.replace("&", "&amp;")}&amp;walk={number_of_step}"' in tour.markup()
     assert {re.search(r"tab=(\w+)", step.query)[1] for step in steps} == {"compare", "learn", "table"}
 
 

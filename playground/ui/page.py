@@ -17,7 +17,7 @@ from gradio.route_utils import FnIndexInferError
 from playground.background import Background
 from playground.compare import Order
 from playground.machine import Machine
-from playground.ui import again, api, charts, compare_tab, learn_tab, link, table_tab, walk
+from playground.ui import again, api, charts, compare_tab, learn_tab, link, table_tab, tour
 from playground.ui.compare_tab import CompareTab, default_order, refused
 from playground.ui.runs import Runs
 
@@ -50,7 +50,7 @@ def build(machine: Machine, start: Order | None = None) -> gr.Blocks:
                 again.build(background, TEMP_FOLDER / "measured", compared.world)
             with gr.Tab("Learn", id=TABS[2]) as learn_part:
                 learnt = learn_tab.build()
-        walk.build()
+        tour.build()
         api.build(machine)
 
         # 2. Handlers

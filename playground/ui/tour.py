@@ -10,7 +10,7 @@ import gradio as gr
 from playground import learn
 from playground.learn import Step
 
-SCRIPT = Path(__file__).with_name("walk.js")
+SCRIPT = Path(__file__).with_name("tour.js")
 
 
 def build() -> gr.HTML:

@@ -1,4 +1,4 @@
-// The script of the guided walk (walk.py). Its links load the page anew with the step in the address, so everything is restored from there.
+// The script of the guided walk (tour.py). Its links load the page anew with the step in the address, so everything is restored from there.
 
 const panel = element.querySelector("section");
 const steps = [...element.querySelectorAll(".step")];
