@@ -17,14 +17,14 @@ from gradio.route_utils import FnIndexInferError
 from playground.background import Background
 from playground.compare import Order
 from playground.machine import Machine
-from playground.ui import again, api, charts, compare_tab, link, table_tab
+from playground.ui import again, api, charts, compare_tab, explore_tab, link, table_tab
 from playground.ui.compare_tab import CompareTab, default_order, refused
 from playground.ui.runs import Runs
 
 TITLE = "Generative playground"
 STYLES = Path(__file__).with_name("page.css")
 TEMP_FOLDER = Path(tempfile.gettempdir()) / "generative-playground"
-TABS = ("compare", "table")
+TABS = ("compare", "table", "explore")
 
 HEADER = """
 <h1>Four ways to make a picture</h1>
@@ -48,18 +48,22 @@ def build(machine: Machine, start: Order | None = None) -> gr.Blocks:
             with gr.Tab("The table", id=TABS[1]) as table_part:
                 table, plots = table_tab.build(), charts.build()
                 again.build(background, TEMP_FOLDER / "measured", compared.world)
+            with gr.Tab("Explore", id=TABS[2]) as explore_part:
+                items = explore_tab.build(machine, compared.start.world)
         api.build(machine)
 
         # 2. Handlers
         def restore(request: gr.Request) -> dict[Any, Any]:
             query = dict(request.query_params)
             chosen = {tabs: gr.Tabs(selected=query["tab"])} if query.get("tab") in TABS else {}
+            if query.get("item") in explore_tab.ITEMS:  # the scripts of the items read the rest of the link
+                chosen[items] = gr.Tabs(selected=query["item"])
             return {**restored(compared, query), **chosen}
 
         # 3. Wiring
-        outputs = [*compared.inputs, *compared.settings.groups.values(), compared.panes, compared.linked, tabs]
+        outputs = [*compared.inputs, *compared.settings.groups.values(), compared.panes, compared.linked, tabs, items]
         demo.load(restore, None, outputs, show_progress="hidden", api_visibility="private")
-        for part, name in ((compare_part, TABS[0]), (table_part, TABS[1])):
+        for part, name in ((compare_part, TABS[0]), (table_part, TABS[1]), (explore_part, TABS[2])):
             part.select(None, None, None, js=_remember_tab(name), api_visibility="private")
         for show, shown in ((table_tab.show, table), (charts.draw, plots)):
             gr.on(
@@ -77,9 +81,9 @@ def build(machine: Machine, start: Order | None = None) -> gr.Blocks:
 def restored(tab: CompareTab, query: dict[str, str]) -> dict[Any, Any]:
     """Updates that put the order of a link into the page and have it drawn; a bad link is explained.
 
-    Without an order in the link nothing is touched: the visitor may be typing already.
+    Without an order in the link nothing is touched: the visitor may be typing already. A link to an item of Explore holds none.
     """
-    if not any(name in link.FIELDS or "." in name for name in query):
+    if "item" in query or not any(name in link.FIELDS or "." in name for name in query):
         return {tab.linked: 0}
     try:
         order = link.read(query, default=tab.start)
