@@ -250,7 +250,7 @@ class Engine:
     def refuse_walk(self, request: Request) -> None:
         """Raise ValueError when the request is a walk, for engines that have nothing to walk through."""
         if request.toward:
-            raise ValueError(f"{self.family} draws by separate choices, one after another, so nothing lies between two of its pictures")
+            raise ValueError("This engine draws by separate choices, one after another: nothing lies between two of its pictures")
 
     def known(self, request: Request) -> tuple[torch.Tensor, torch.Tensor] | None:
         """Pictures (N, C, H, W) in [-1, 1] and mask (N, 1, H, W), 1 where a pixel must stay; None where nothing must.

@@ -25,6 +25,7 @@ from playground.ui.panes import script, watch
 from playground.ui.runs import Runs
 
 ITEMS = ("map", "walk", "repair")
+MOST_WAYS = 4  # to finish a picture
 KEPT = 24_000_000  # bytes of finished runs, of walks and of repairs
 ROOT = '<div class="explore"></div>'
 
@@ -36,7 +37,7 @@ def build(machine: Machine, world: str) -> gr.Tabs:
             _build_map(machine)
         with gr.Tab("Walk", id=ITEMS[1]):
             _build_walk(machine, world)
-        with gr.Tab("Complete and repair", id=ITEMS[2]):
+        with gr.Tab("Repair", id=ITEMS[2]):
             _build_repair(machine, world)
     return items
 
@@ -131,7 +132,7 @@ def _build_repair(machine: Machine, world: str) -> None:
             )
         )
 
-    start = {"world": world, "prompt": "", "number": 5, "seed": 7, "num_images": 2}
+    start = {"world": world, "prompt": "", "number": 5, "seed": 7, "num_images": MOST_WAYS}
     fixed = {
         "worlds": [
             {**_about(name), "presets": [{"name": p, "label": repair.MISSING[p][0]} | {"bits": _bits(name, p)} for p in repair.MISSING]}
@@ -140,6 +141,8 @@ def _build_repair(machine: Machine, world: str) -> None:
         "start": start,
         "max_bytes": uploads.MAX_BYTES,
         "max_seed": MAX_SEED,
+        "most_ways": MOST_WAYS,
+        "held_out": gallery.HELD_OUT,
     }
     component = _component("repair", [picture, upload, restore], fixed)
     panes = panes_component.build(runs, world, elem_id="repaired")

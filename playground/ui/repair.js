@@ -27,7 +27,7 @@ const board = make("canvas", {
   onkeydown: key,
 });
 const status = make("p", { id: "board-status", class: "status", role: "status", "aria-live": "polite" });
-const number = numberField(0, 0, 499);
+const number = numberField(0, 0, props.fixed.held_out - 1);
 const file = make("input", { type: "file", accept: "image/*", onchange: () => { if (file.files[0]) upload(file.files[0]); file.value = ""; } });
 const tool = make("select", {}, ...[["remove", "remove (to be drawn anew)"], ["keep", "keep again"], ["draw", "draw"], ["rub", "rub out"]].map(([value, text]) => make("option", { value, text })));
 const width = rangeField("Brush", 4, 1, 9);
@@ -36,10 +36,10 @@ const inkField = labelled("Colour", ink);
 const presets = make("div", { class: "buttons", role: "group", "aria-label": "What is missing" });
 const prompt = textField(start.prompt);
 const seed = numberField(start.seed, 0, props.fixed.max_seed);
-const pictures = rangeField("Ways to finish it", start.num_images, 1, 4);
+const pictures = rangeField("Ways to finish it", start.num_images, 1, props.fixed.most_ways);
 const copyButton = button("Copy link", () => { remember("repair", order()); copyAddress(copyButton, location.href); });
 root.append(
-  make("p", { class: "lead", text: "Hide a part of a picture and let every engine draw it anew, around what is known. The autoregressive engine says the known pixels, in turn, in place of its own; diffusion adds noise to them and lets the rest follow; VAE and GAN search for a latent that agrees with them." }),
+  make("p", { class: "lead", text: "Complete or repair: hide a part of a picture and let every engine draw it anew, around what is known. The autoregressive engine says the known pixels, in turn, in place of its own; diffusion adds noise to them and lets the rest follow; VAE and GAN search for a latent that agrees with them." }),
   make(
     "div",
     { class: "repair" },
@@ -81,8 +81,14 @@ async function show(answer) {
   paint();
 }
 
-const real = async (n) => { number.value = n; await show(await server.picture({ world: world.select.value, picture: `held-out-${n}` })); };
-const another = () => real(Math.floor(Math.random() * (Number(number.max) + 1)));
+async function real(n) {
+  number.value = n;
+  await show(await server.picture({ world: world.select.value, picture: `held-out-${n}` }));
+}
+
+function another() {
+  return real(Math.floor(Math.random() * (Number(number.max) + 1)));
+}
 
 function empty() {
   paper.fillStyle = world.world.light_on_dark ? "#000000" : "#ffffff";

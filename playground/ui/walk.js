@@ -72,14 +72,14 @@ function buildRow(pane) {
   for (const [part, name] of [[row.play, "Play"], [row.gif, "Animation (GIF)"]]) part.setAttribute("aria-label", `${name}: ${pane.title}`);
   row.note = make("p", { class: "quiet" });
   row.moving = make("div", { class: "moving", hidden: "" }, row.player, make("div", {}, row.slider, make("div", { class: "buttons" }, row.play, row.gif)));
-  row.node = make("article", { class: "walked", "aria-label": pane.title }, make("header", {}, make("h3", { text: pane.title }), row.note), row.strip, row.moving);
+  row.node = make("article", { class: "walked", "aria-label": pane.title }, make("header", {}, make("h2", { text: pane.title }), row.note), row.strip, row.moving);
   return row;
 }
 
 async function showRow(row, pane, view) {
   if (!row) return;
   const how = world.world?.between[pane.name];
-  setText(row.note, pane.error || (how ? `walks ${how}` : ""));
+  setText(row.note, pane.error || (how ? `walks through ${how}` : ""));
   row.node.dataset.state = pane.state;
   if (!pane.picture || pane.picture === row.shown) return finish(row, view);
   row.shown = pane.picture;
