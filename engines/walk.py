@@ -19,7 +19,7 @@ Mix = Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
 def slerp(first: torch.Tensor, last: torch.Tensor, shares: torch.Tensor) -> torch.Tensor:
     """Spherical interpolation (Shoemake 1985) between tensors (1, ...) at shares (N,) in [0, 1]: (N, ...).
 
-    Where the two point the same way, or one of them nowhere, it is the straight line.
+    Where the two point the same or the opposite way, it is the straight line.
     """
     cosine = torch.cosine_similarity(first.flatten(), last.flatten(), dim=0).clamp(-1, 1)
     angle = torch.arccos(cosine)
