@@ -15,7 +15,7 @@ import engines
 from engines import CheckpointError, worlds
 from engines.base import MAX_SEED
 from playground import gallery
-from playground.compare import Comparison, Order
+from playground.compare import Comparison, Order, contained
 from playground.explore import latent_map, repair, uploads, walk
 from playground.film import data_uri, png
 from playground.machine import Machine
@@ -221,10 +221,10 @@ def _wire(component: gr.HTML, shown: gr.HTML, read: Callable[[dict[str, Any]], O
 
 def answered(make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     """What `make` gives, or its message to the visitor."""
-    try:
-        return make()
-    except (ValueError, CheckpointError) as error:
-        return {"error": str(error)}
+    answer: dict[str, Any] = {}
+    with contained(lambda message: answer.update(error=message)):
+        answer.update(make())
+    return answer
 
 
 def _about(world_name: str) -> dict[str, Any]:

@@ -6,7 +6,8 @@ const BACKGROUND_EVERY = 3; // one of so many decoded points is drawn behind the
 const root = element.querySelector(".explore");
 const point = { z1: 0, z2: 0 };
 let map = null; // what server.open answered, and the pixels of its grid
-let resting = 0;
+let resting = 0; // timer
+let turn = 0; // counts the moves
 
 const plane = make("canvas", {
   class: "plane",
@@ -82,24 +83,35 @@ function step(event) {
 
 function moveTo({ z1, z2 }) {
   Object.assign(point, { z1: Math.round(1000 * z1) / 1000, z2: Math.round(1000 * z2) / 1000 });
-  axes.forEach((axis, i) => setRange(axis, (i ? point.z2 : point.z1).toFixed(2)));
-  if (Number.isFinite(z1 + z2)) blend();
+  if (Number.isFinite(z1 + z2)) {
+    axes.forEach((axis, i) => setRange(axis, (i ? point.z2 : point.z1).toFixed(2)));
+    blend();
+  }
   draw();
+  turn++;
   clearTimeout(resting);
   resting = setTimeout(settle, REST);
 }
 
 async function settle() {
   const { z1, z2 } = point;
+  const mine = turn;
   const answer = await server.decode({ z1, z2 });
-  if (z1 !== point.z1 || z2 !== point.z2) return; // the point has moved on: the latest counts
-  if (answer.error) return setText(where, answer.error);
+  if (mine !== turn) return; // the point has moved on: the latest counts
+  if (answer.error) return refuse(answer.error);
   const image = await picture(answer.picture);
-  if (z1 !== point.z1 || z2 !== point.z2) return;
+  if (mine !== turn) return;
   decoded.getContext("2d").drawImage(image, 0, 0);
   shown(`z1 = ${z1.toFixed(2)}, z2 = ${z2.toFixed(2)}`, "decoded at this very point");
   decoded.dataset.exact = `${z1} ${z2}`;
   remember("map", { z1, z2, ...(background.checked ? { plane: 1 } : {}) });
+}
+
+function refuse(message) {
+  Object.assign(point, { z1: 0, z2: 0 }); // from where the keys go on
+  draw();
+  setText(where, message);
+  setText(source, "");
 }
 
 function shown(place, how) {
