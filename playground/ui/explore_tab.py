@@ -194,7 +194,7 @@ def _component(name: str, functions: list[Callable[..., Any]], fixed: dict[str, 
 def _wire(component: gr.HTML, shown: gr.HTML, read: Callable[[dict[str, Any]], Order], machine: Machine, runs: Runs, world: str) -> None:
     """Draw what the component orders, and stop when it says so. read: its query -> an order, or ValueError."""
 
-    def draw(event: gr.EventData, request: gr.Request) -> Iterator[dict[str, Any]]:
+    def carry_out(event: gr.EventData, request: gr.Request) -> Iterator[dict[str, Any]]:
         started = time.time()
         try:
             order = read(event.order)
@@ -203,11 +203,11 @@ def _wire(component: gr.HTML, shown: gr.HTML, read: Callable[[dict[str, Any]], O
             return
         yield from watch(order, machine, runs, request.session_hash, started, linked=False)
 
-    def stop(request: gr.Request) -> None:
+    def halt(request: gr.Request) -> None:
         runs.stop(request.session_hash)
 
     component.submit(
-        draw,
+        carry_out,
         None,
         shown,
         concurrency_id="runs",
@@ -216,7 +216,7 @@ def _wire(component: gr.HTML, shown: gr.HTML, read: Callable[[dict[str, Any]], O
         trigger_mode="multiple",
         api_visibility="private",
     )
-    component.clear(stop, None, None, queue=False, show_progress="hidden", api_visibility="private")
+    component.clear(halt, None, None, queue=False, show_progress="hidden", api_visibility="private")
 
 
 def answered(make: Callable[[], dict[str, Any]]) -> dict[str, Any]:

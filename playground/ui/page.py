@@ -13,9 +13,11 @@ import gradio as gr
 from fastapi import Request
 from fastapi.responses import JSONResponse
 from gradio.route_utils import FnIndexInferError
+from starlette.middleware import Middleware
 
 from playground.background import Background
 from playground.compare import Order
+from playground.explore import uploads
 from playground.machine import Machine
 from playground.ui import again, api, charts, compare_tab, explore_tab, link, table_tab
 from playground.ui.compare_tab import CompareTab, default_order, refused
@@ -24,6 +26,7 @@ from playground.ui.runs import Runs
 TITLE = "Generative playground"
 STYLES = Path(__file__).with_name("page.css")
 TEMP_FOLDER = Path(tempfile.gettempdir()) / "generative-playground"
+MAX_BODY = 2 * uploads.MAX_BYTES  # bytes of a request; a file arrives in base64
 TABS = ("compare", "table", "explore")
 
 HEADER = """
@@ -103,9 +106,25 @@ def launch(demo: gr.Blocks, **options: Any) -> tuple[Any, str, str | None]:
         ssr_mode=False,
         footer_links=[],
         state_session_capacity=300,
-        app_kwargs={"exception_handlers": {FnIndexInferError: _not_found, KeyError: _not_found}},
+        app_kwargs={
+            "exception_handlers": {FnIndexInferError: _not_found, KeyError: _not_found},
+            "middleware": [Middleware(BodyLimit)],
+        },
         **options,
     )
+
+
+class BodyLimit:
+    """Refuses requests that announce a larger body than any upload may have, before it is read into memory."""
+
+    def __init__(self, app: Any):
+        self.app = app
+
+    async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
+        app = self.app
+        if int(dict(scope.get("headers", ())).get(b"content-length", 0)) > MAX_BODY:
+            app = JSONResponse({"detail": f"a request may have at most {MAX_BODY} bytes"}, status_code=413)
+        await app(scope, receive, send)
 
 
 def _theme() -> gr.themes.Base:

@@ -69,6 +69,7 @@ async function enter() {
   inkField.hidden = channels === 1;
   ink.value = light_on_dark ? "#ffffff" : "#000000";
   prompt.value = "";
+  blank();
   presets.replaceChildren(...world.world.presets.map((entry) => button(entry.label, () => hide(entry.name))), button("Nothing", () => hide("")));
   hide(world.world.presets[0].name);
 }
@@ -90,10 +91,14 @@ function another() {
   return real(Math.floor(Math.random() * (Number(number.max) + 1)));
 }
 
-function empty() {
+function blank() {
   paper.fillStyle = world.world.light_on_dark ? "#000000" : "#ffffff";
   paper.fillRect(0, 0, page.width, page.height);
   code = "";
+}
+
+function empty() {
+  blank();
   hide("");
   tool.value = "draw";
   say("Draw what is known, then remove what is to be drawn anew.");
@@ -204,7 +209,8 @@ function draw() {
 width.input.addEventListener("input", paint);
 
 async function restore() {
-  const link = remembered("repair");
+  const found = remembered("repair");
+  const link = found?.picture ? found : null;
   if (link && worlds.some((entry) => entry.name === link.world)) world.select.value = link.world;
   await enter();
   prompt.value = link ? link.prompt ?? "" : start.prompt;

@@ -139,7 +139,7 @@ async function download(name) {
 
 watch("value", () => show(props.value));
 const link = remembered("walk");
-if (link) {
+if (link && "from_seed" in link) {
   world.select.value = link.world ?? start.world;
   if (world.select.selectedIndex < 0) world.select.value = start.world;
   for (const end of ends) {
