@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import binascii
-import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -47,24 +47,22 @@ def build(machine: Machine, world: str) -> gr.Tabs:
 
 def _build_map(machine: Machine) -> None:
     made: list[dict[str, Any]] = []  # what every visitor gets, once it is made
-    making = threading.Lock()
 
-    def open(_: str) -> dict[str, Any]:
-        with making:
-            if not made:
-                return answered(prepare)
-        return made[0]
+    async def open(_: str) -> dict[str, Any]:
+        return await answered_by(machine, prepare)
+
+    async def decode(query: dict[str, Any]) -> dict[str, Any]:
+        return await answered_by(machine, decoded, query)
 
     def prepare() -> dict[str, Any]:
-        shown = gallery.load(latent_map.ENGINE.partition("/")[0])
-        made.append(pack_map(machine.submit(lambda: latent_map.make(machine.engine(latent_map.ENGINE), shown)).result()))
+        if not made:
+            shown = gallery.load(latent_map.ENGINE.partition("/")[0])
+            made.append(pack_map(latent_map.make(machine.engine(latent_map.ENGINE), shown)))
         return made[0]
 
-    def decode(query: dict[str, Any]) -> dict[str, Any]:
-        return answered(lambda: {"picture": _uri(machine.submit(draw, latent_map.check_point(query.get("z1"), query.get("z2"))).result())})
-
-    def draw(point: Any) -> Any:
-        return latent_map.decode(machine.engine(latent_map.ENGINE), point)[0]
+    def decoded(query: dict[str, Any]) -> dict[str, Any]:
+        point = latent_map.check_point(query.get("z1"), query.get("z2"))
+        return {"picture": _uri(latent_map.decode(machine.engine(latent_map.ENGINE), point)[0])}
 
     _component("map", [open, decode])
 
@@ -224,6 +222,14 @@ def answered(make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     answer: dict[str, Any] = {}
     with contained(lambda message: answer.update(error=message)):
         answer.update(make())
+    return answer
+
+
+async def answered_by(machine: Machine, job: Callable[..., dict[str, Any]], *args: Any) -> dict[str, Any]:
+    """What a job on the machine gives, or its message; while it waits for its turn it holds none of Gradio's threads."""
+    answer: dict[str, Any] = {}
+    with contained(lambda message: answer.update(error=message)):
+        answer.update(await asyncio.wrap_future(machine.submit(job, *args)))
     return answer
 
 
