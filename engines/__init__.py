@@ -15,7 +15,7 @@ from importlib import import_module
 from pathlib import Path
 
 from engines import checkpoint, text
-from engines.base import FAMILIES, Engine, Frame, Known, Params, PromptError, Request
+from engines.base import FAMILIES, Engine, Frame, Known, Params, PromptError, Request, Toward
 from engines.checkpoint import CheckpointError
 from engines.text import Reading
 
@@ -29,6 +29,7 @@ __all__ = [
     "PromptError",
     "Reading",
     "Request",
+    "Toward",
     "available",
     "engine_type",
     "is_trained",

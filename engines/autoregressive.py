@@ -49,6 +49,7 @@ class AutoregressiveEngine(Engine):
     @torch.inference_mode()
     def generate(self, request: Request) -> Iterator[Frame]:
         params = self.params(request)
+        self.refuse_walk(request)
         h, w, _ = self.model.config.image_shape
         watch = Stopwatch(self.device)
         canvas = torch.full((request.num_images, h, w), EMPTY)

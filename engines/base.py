@@ -94,6 +94,24 @@ class Known:
             raise ValueError(f"the mask must be bool {self.images.shape[:3]}, got {_kind(self.mask)}")
 
 
+@dataclass(frozen=True, eq=False)
+class Toward:
+    """The far end of a walk: image i lies `shares[i]` of the way from the request's own prompt and seed to these.
+
+    prompt: text, or None or "" for anything. seed: 0 ... 2**31 - 1. shares: one number in [0, 1] per image.
+    Raises ValueError naming the field, the value and what is allowed.
+    """
+
+    prompt: str | None
+    seed: int
+    shares: tuple[float, ...]
+
+    def __post_init__(self):
+        Request(self.prompt, self.seed, len(self.shares))
+        for share in self.shares:
+            check_number("share", share, 0, 1, integer=False)
+
+
 def _kind(value: Any) -> str:
     return f"{value.dtype} {value.shape}" if isinstance(value, np.ndarray) else type(value).__name__
 
@@ -107,6 +125,8 @@ class Request:
     num_images: 1 ... 256.
     params: an instance of the engine's `params_type`, or None for its defaults.
     known: pictures of which a part must stay, or None.
+    toward: the far end of a walk that starts from one prompt and seed, or None. Then all images share that seed. An engine whose
+    `between` is None refuses it.
 
     Raises ValueError naming the field, the value and the range.
     """
@@ -116,6 +136,7 @@ class Request:
     num_images: int = 1
     params: Params | None = None
     known: Known | None = field(default=None, compare=False)
+    toward: Toward | None = field(default=None, compare=False)
 
     def __post_init__(self):
         check_number("num_images", self.num_images, 1, MAX_IMAGES, integer=True)
@@ -126,6 +147,8 @@ class Request:
             raise ValueError(f"prompt must be one text or one per image ({self.num_images}), got {len(self.prompt)}")
         if self.known is not None and len(self.known.mask) not in (1, self.num_images):
             raise ValueError(f"known must hold 1 or {self.num_images} images, got {len(self.known.mask)}")
+        if self.toward is not None and (isinstance(self.prompt, tuple) or len(self.toward.shares) != self.num_images):
+            raise ValueError(f"a walk takes one prompt and a share for each of the {self.num_images} images")
         for prompt in self.prompts:
             if not isinstance(prompt, str):
                 raise ValueError(f"prompt must be text, got {prompt!r}")
@@ -139,7 +162,9 @@ class Request:
 
     @property
     def seeds(self) -> tuple[int, ...]:
-        """One seed per image, wrapped at the end of the range."""
+        """One seed per image, wrapped at the end of the range; the same for all images of a walk."""
+        if self.toward:
+            return (self.seed,) * self.num_images
         return tuple((self.seed + i) % (MAX_SEED + 1) for i in range(self.num_images))
 
 
@@ -182,13 +207,15 @@ class Engine:
     """One family trained on one world. Subclasses implement `generate`, and `redraw` where they have a latent.
 
     max_threads: of torch on a CPU; with more of them drawing a few pictures becomes no faster. latent: the entry of `frame.extra`
-    with the vectors (N, D) that pictures are drawn from, which may be moved and drawn again; None where there is none.
+    with the vectors (N, D) that pictures are drawn from, which may be moved and drawn again; None where there is none. between: what a
+    walk between two pictures interpolates, in words; None for engines that make separate choices, between which nothing lies.
     """
 
     family: ClassVar[str]
     params_type: ClassVar[type[Params]]
     max_threads: ClassVar[int] = 64
     latent: ClassVar[str | None] = None
+    between: ClassVar[str | None] = None
 
     def __init__(self, model: torch.nn.Module, text_encoder: Any, *, card: str = "", folder: Path | None = None):
         self.folder = folder
@@ -219,6 +246,11 @@ class Engine:
         if not isinstance(params, self.params_type):
             raise ValueError(f"params must be {self.params_type.__name__}, got {type(params).__name__}")
         return params
+
+    def refuse_walk(self, request: Request) -> None:
+        """Raise ValueError when the request is a walk, for engines that have nothing to walk through."""
+        if request.toward:
+            raise ValueError("This engine draws by separate choices, one after another: nothing lies between two of its pictures")
 
     def known(self, request: Request) -> tuple[torch.Tensor, torch.Tensor] | None:
         """Pictures (N, C, H, W) in [-1, 1] and mask (N, 1, H, W), 1 where a pixel must stay; None where nothing must.

@@ -16,8 +16,9 @@ import torch
 from torch import nn
 
 from engines import checkpoint
-from engines.base import Engine, Frame, Params, Request, Stopwatch, choice, generators, guidance_slider, paste, randn, slider
+from engines.base import Engine, Frame, Params, Request, Stopwatch, choice, generators, guidance_slider, paste, slider
 from engines.images import to_uint8
+from engines.walk import along, draw_noise, lerp
 
 SAMPLERS = ("DPM-Solver++", "DDIM", "DDPM")
 
@@ -38,6 +39,7 @@ class DiffusionEngine(Engine):
 
     family = "diffusion"
     params_type = DiffusionParams
+    between = "the noise it starts from, around the sphere that noise lies near"
 
     @staticmethod
     def load_model(folder: Path) -> nn.Module:
@@ -54,13 +56,13 @@ class DiffusionEngine(Engine):
         watch = Stopwatch(self.device)
         # 1. Text, scheduler, noise
         with watch():
-            text = self.text_encoder.encode(request.prompts)  # (N, D)
+            text = along(request, lambda r: self.text_encoder.encode(r.prompts), lerp)  # (N, D)
             no_text = self.text_encoder.encode(("",)).expand_as(text)
             rngs = generators(request)
             scheduler = make_scheduler(params.scheduler, prediction_type="sample")  # v becomes x0 before it is asked
             scheduler.set_timesteps(params.num_inference_steps)
             size, channels = self.model.config.sample_size, self.model.config.in_channels
-            x_t = noise = randn((channels, size, size), rngs).to(self.device)
+            x_t = noise = draw_noise((channels, size, size), request, rngs).to(self.device)
             known = self.known(request)
             x_known, mask = (fold(tensor.expand(-1, self.world.image_shape[2], -1, -1)) for tensor in known) if known else (None, None)
         # 2. One frame per noise level

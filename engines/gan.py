@@ -17,9 +17,10 @@ import torch
 from torch import nn
 
 from engines import checkpoint
-from engines.base import Engine, Frame, Params, Request, Stopwatch, generators, randn, slider
+from engines.base import Engine, Frame, Params, Request, Stopwatch, slider
 from engines.images import to_uint8
 from engines.latent_search import normal, search
+from engines.walk import along, draw_noise, lerp
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,7 @@ class GANEngine(Engine):
     family = "gan"
     params_type = GANParams
     latent = "z"
+    between = "the random vectors z, around the sphere they lie near"
 
     @staticmethod
     def load_model(folder: Path) -> nn.Module:
@@ -55,8 +57,8 @@ class GANEngine(Engine):
         params = self.params(request)
         watch = Stopwatch(self.device)
         with watch():
-            text = self.text_encoder.encode(request.prompts)  # (N, D)
-            z = params.truncation_psi * randn((self.model.config.latent_dim,), generators(request))  # (N, latent_dim)
+            text = along(request, lambda r: self.text_encoder.encode(r.prompts), lerp)  # (N, D)
+            z = params.truncation_psi * draw_noise((self.model.config.latent_dim,), request)  # (N, latent_dim)
         if known := self.known(request):
             text = normal(text)
             yield from search(lambda z: self.model(z, text), z.to(self.device), known, request, watch)

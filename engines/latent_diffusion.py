@@ -18,9 +18,10 @@ import torch
 from torch import nn
 
 from engines import checkpoint
-from engines.base import Engine, Frame, Request, Stopwatch, generators, guidance_slider, paste, randn
+from engines.base import Engine, Frame, Request, Stopwatch, generators, guidance_slider, paste
 from engines.diffusion import DiffusionParams
 from engines.images import enlarge, fill_unknown, known_places, to_uint8
+from engines.walk import draw_noise, lerp, shares_of
 
 
 class LatentDenoiser(nn.Module):
@@ -53,6 +54,7 @@ class LatentDiffusionEngine(Engine):
 
     family = "diffusion"
     params_type = LatentDiffusionParams
+    between = "the noise it starts from, around the sphere that noise lies near"
 
     @staticmethod
     def load_model(folder: Path) -> nn.Module:
@@ -84,16 +86,19 @@ class LatentDiffusionEngine(Engine):
 
         params = self.params(request)
         guided = params.guidance_scale != 1
+        prompts = ("",) * (request.num_images if guided else 0) + request.prompts
+        if request.toward:
+            prompts += (request.toward.prompt or "",) * request.num_images
+        num_texts = len(prompts) // request.num_images  # of one picture
         watch = Stopwatch(self.device)
-        # 1. Text (after "no text" when guided), scheduler, noise
+        # 1. Text (after "no text" when guided, before the far end's on a walk), scheduler, noise
         with watch():
-            prompts = ("",) * (request.num_images if guided else 0) + request.prompts
-            text, mask = self.text_encoder.encode_words(prompts)  # (N or 2 N, L, D), (N or 2 N, L)
+            text, mask = self.text_encoder.encode_words(prompts)  # (num_texts * N, L, D), (num_texts * N, L)
             rngs = generators(request)
             scheduler = make_scheduler(params.scheduler, prediction_type="v_prediction")
             scheduler.set_timesteps(params.num_inference_steps)
             config = self.model.transformer.config
-            x_t = noise = randn((config.in_channels, config.sample_size, config.sample_size), rngs).to(self.device)  # (N, C, h, w)
+            x_t = noise = draw_noise((config.in_channels, config.sample_size, config.sample_size), request, rngs).to(self.device)
             known = self.known(request)
             x_known, kept = self.model.encode_known(*known) if known else (None, None)
         # 2. One frame per noise level
@@ -102,12 +107,12 @@ class LatentDiffusionEngine(Engine):
                 alpha_bar = scheduler.alphas_cumprod[t]
                 if known:
                     x_t = torch.where(kept > 0, renoise(x_known, noise, alpha_bar), x_t)
-                v = predict_v(
-                    self.model.transformer, x_t.repeat(2, 1, 1, 1) if guided else x_t, t.to(self.device).expand(len(text)), text, mask
-                )
+                v_all = predict_v(
+                    self.model.transformer, x_t.repeat(num_texts, 1, 1, 1), t.to(self.device).expand(len(text)), text, mask
+                ).chunk(num_texts)
+                v = lerp(v_all[-2], v_all[-1], shares_of(request)) if request.toward else v_all[-1]
                 if guided:
-                    v_none, v_text = v.chunk(2)
-                    v = v_none + params.guidance_scale * (v_text - v_none)
+                    v = v_all[0] + params.guidance_scale * (v - v_all[0])
                 x0 = alpha_bar.sqrt() * x_t - (1 - alpha_bar).sqrt() * v
                 if known:
                     x0 = torch.where(kept > 0, x_known, x0)
@@ -123,7 +128,7 @@ class LatentDiffusionEngine(Engine):
                 paste(images, request),
                 step=step,
                 num_steps=params.num_inference_steps,
-                nfe=step * (2 if guided else 1),
+                nfe=step * num_texts,
                 seconds=watch.seconds,
                 extra={"x_t": show_latents(x_t, images.shape[1]), "latents": x_t.cpu().numpy(), "timestep": t.numpy()},
             )

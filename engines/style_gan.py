@@ -19,6 +19,7 @@ from engines import checkpoint
 from engines.base import Engine, Frame, Params, Request, Stopwatch, generators, randn, slider
 from engines.images import to_float, to_uint8
 from engines.latent_search import search
+from engines.walk import along, draw_noise, lerp
 
 DISCRIMINATOR = "discriminator"  # folder beside the generator
 STYLES_AVERAGED = 64  # random vectors whose mean style is the centre of truncation
@@ -48,6 +49,7 @@ class StyleGANEngine(Engine):
     family = "gan"
     params_type = StyleGANParams
     latent = "w"
+    between = "the styles w, in a straight line"
     discriminator: nn.Module | None = None  # loaded when first asked
 
     @staticmethod
@@ -61,14 +63,18 @@ class StyleGANEngine(Engine):
         params = self.params(request)
         watch = Stopwatch(self.device)
         with watch():
-            z = randn((self.model.config.latent_dim,), generators(request))  # (N, latent_dim)
-            w = self.map(z, request.prompts, truncation_psi=params.truncation_psi)  # (N, style_dim)
+            z = draw_noise((self.model.config.latent_dim,), request)  # (N, latent_dim)
+            w = along(request, lambda r: self._style(r, params), lerp)  # (N, style_dim)
         if known := self.known(request):
             yield from search(self.model.synthesize, w, known, request, watch)
             return
         with watch():
             x = self.model.synthesize(w)  # (N, C, H, W)
         yield Frame(to_uint8(x), step=1, num_steps=1, nfe=1, seconds=watch.seconds, extra={"z": z.numpy(), "w": w.cpu().numpy()})
+
+    def _style(self, request: Request, params: StyleGANParams) -> torch.Tensor:
+        z = randn((self.model.config.latent_dim,), generators(request))
+        return self.map(z, request.prompts, truncation_psi=params.truncation_psi)
 
     @torch.inference_mode()
     def map(self, z: torch.Tensor, prompts: tuple[str, ...], *, truncation_psi: float = 1.0) -> torch.Tensor:

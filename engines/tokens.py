@@ -66,6 +66,7 @@ class TokenEngine(Engine):
     @torch.inference_mode()
     def generate(self, request: Request) -> Iterator[Frame]:
         params = self.params(request)
+        self.refuse_walk(request)
         watch = Stopwatch(self.device)
         count = self.model.transformer.config.num_tokens
         tokens = torch.zeros(request.num_images, count, dtype=torch.long, device=self.device)

@@ -19,9 +19,10 @@ import torch
 from torch import nn
 
 from engines import checkpoint
-from engines.base import Engine, Frame, Params, Request, Stopwatch, generators, randn, slider
-from engines.images import to_uint8
+from engines.base import Engine, Frame, Params, Request, Stopwatch, slider
+from engines.images import to_float, to_uint8
 from engines.latent_search import normal, search
+from engines.walk import along, draw_noise, lerp
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,7 @@ class VAEEngine(Engine):
     family = "vae"
     params_type = VAEParams
     latent = "z"
+    between = "the random vectors z, around the sphere they lie near"
 
     @staticmethod
     def load_model(folder: Path) -> nn.Module:
@@ -57,9 +59,8 @@ class VAEEngine(Engine):
         params = self.params(request)
         watch = Stopwatch(self.device)
         with watch():
-            asked = self.condition(request.prompts, request.seeds)
-            noise = params.temperature * randn((self.model.config.latent_dim,), generators(request))  # (N, latent_dim)
-            z = noise.to(self.device)
+            asked = along(request, lambda r: self.condition(r.prompts, r.seeds), lerp)
+            z = (params.temperature * draw_noise((self.model.config.latent_dim,), request)).to(self.device)  # (N, latent_dim)
         if known := self.known(request):
             asked = normal(asked)
             yield from search(lambda z: self.model.decode(z, asked), z, known, request, watch)
@@ -72,6 +73,12 @@ class VAEEngine(Engine):
     def redraw(self, latents: np.ndarray, prompts: tuple[str, ...], seeds: tuple[int, ...]) -> np.ndarray:
         z = torch.from_numpy(latents).to(self.device)
         return to_uint8(self.model.decode(z, self.condition(prompts, seeds)))
+
+    @torch.inference_mode()
+    def encode(self, images: np.ndarray, prompts: tuple[str, ...], seeds: tuple[int, ...]) -> np.ndarray:
+        """Latents, the means that the encoder gives, float32 (N, D), of pictures, uint8 (N, H, W, C), and their prompts."""
+        mean, _ = self.model.encode(to_float(images).to(self.device), self.condition(prompts, seeds))
+        return mean.cpu().numpy()
 
     def condition(self, prompts: tuple[str, ...], seeds: tuple[int, ...]) -> torch.Tensor:
         """What the decoder is told beside the latent, (N, D): here the text."""

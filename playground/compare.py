@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 import engines
-from engines import CheckpointError, Frame, Params, Reading, Request, worlds
+from engines import CheckpointError, Frame, Known, Params, Reading, Request, Toward, worlds
 from engines.base import check_number
 from playground import metrics
 from playground.film import Film, data_uri, png, sheet
@@ -50,7 +50,7 @@ class Order:
 
     prompt: text; None or "" for an unconditional picture. settings: per family the fields of its Params that differ from the
     defaults, {"diffusion": {"guidance_scale": 3.0}}; they are checked when that engine's turn comes, so that a bad one fails its
-    own pane only. pace: one of `PACES`.
+    own pane only. pace: one of `PACES`. known, toward: a picture of which a part must stay, or the far end of a walk, as in `Request`.
 
     Raises ValueError naming the field, the value and what is allowed.
     """
@@ -61,12 +61,14 @@ class Order:
     num_images: int = 1
     settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     pace: str = REAL_TIME
+    known: Known | None = None
+    toward: Toward | None = None
 
     def __post_init__(self):
         if self.world not in engines.world_names():
             raise ValueError(f"world must be one of {', '.join(engines.world_names())}, got {self.world!r}")
         check_number("num_images", self.num_images, 1, MAX_PICTURES, integer=True)
-        Request(self.prompt, self.seed, self.num_images)
+        self.request()
         object.__setattr__(self, "prompt", self.prompt or "")
         if self.pace not in PACES:
             raise ValueError(f"pace must be one of {', '.join(PACES)}, got {self.pace!r}")
@@ -75,6 +77,10 @@ class Order:
         for family, values in self.settings.items():
             if family not in engines.FAMILIES or not isinstance(values, Mapping):
                 raise ValueError(f"settings must map {', '.join(engines.FAMILIES)} to their settings, got {family!r}: {values!r}")
+
+    def request(self, params: Params | None = None) -> Request:
+        """What an engine is asked."""
+        return Request(self.prompt, self.seed, self.num_images, params, self.known, self.toward)
 
 
 @dataclass(frozen=True)
@@ -248,7 +254,7 @@ def _draw(order: Order, pane: Pane, machine: Machine, stop: threading.Event) -> 
     params = make_params(engines.engine_type(pane.name).params_type, pane.family, order.settings.get(pane.family, {}))
     engine = machine.engine(pane.name)
     deadline = time.monotonic() + TURN_LIMIT
-    with threads_for(engine), closing(engine.generate(Request(order.prompt, order.seed, order.num_images, params))) as frames:
+    with threads_for(engine), closing(engine.generate(order.request(params))) as frames:
         for frame in frames:
             pane.film.add(frame)
             if stop.is_set():
@@ -270,7 +276,8 @@ def mark(judge: Any, images: np.ndarray, comparison: Comparison) -> Marks:
     """Marks for uint8 (N, H, W, C)."""
     values = worlds.load(comparison.order.world).attributes
     answers = judge.attributes(images)
-    asked = {key: values[key].index(value) for key, value in comparison.reading.attributes.items()}
+    said = {} if comparison.order.toward else comparison.reading.attributes  # a walk leaves what its first prompt says
+    asked = {key: values[key].index(value) for key, value in said.items()}
     found = {key: float((answers[key] == index).mean()) for key, index in asked.items()}
     return Marks(
         found=found,

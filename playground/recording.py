@@ -17,7 +17,8 @@ from PIL import Image, ImageDraw, ImageFont, PngImagePlugin
 import engines
 from engines import Frame
 from engines.images import enlarge, grid, to_pil
-from playground.compare import Comparison, Pane
+from playground.compare import Comparison, Order, Pane
+from playground.film import data_uri, png
 
 PAPER, INK, QUIET = (250, 249, 246), (28, 27, 25), (110, 106, 98)
 TILE = 84  # least pixels of an enlarged picture's side
@@ -35,6 +36,7 @@ def record(comparison: Comparison) -> dict[str, Any]:
         "prompt": order.prompt,
         "seed": order.seed,
         "num_images": order.num_images,
+        **_conditions(order),
         "state": comparison.state,
         "message": comparison.message,
         "reading": asdict(comparison.reading) if comparison.reading else None,
@@ -42,6 +44,17 @@ def record(comparison: Comparison) -> dict[str, Any]:
         "versions": {"python": platform.python_version(), **{name: version(name) for name in LIBRARIES}},
         "machine": platform.machine(),
     }
+
+
+def _conditions(order: Order) -> dict[str, Any]:
+    """Known pixels or the far end of a walk, where the order has them."""
+    conditions = {}
+    if order.known:
+        mask = np.where(order.known.mask[0], 255, 0).astype(np.uint8)[..., None]
+        conditions["known"] = {name: data_uri(png(x), "image/png") for name, x in (("picture", order.known.images[0]), ("mask", mask))}
+    if order.toward:
+        conditions["toward"] = asdict(order.toward)
+    return conditions
 
 
 def _figures(pane: Pane, changed: dict[str, Any]) -> dict[str, Any]:

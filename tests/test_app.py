@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import http.client
 import io
 import signal
 import socket
@@ -12,6 +13,7 @@ import time
 import urllib.error
 import urllib.request
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import gradio as gr
 import pytest
@@ -110,6 +112,15 @@ def test_an_unknown_call_is_not_found(address, path):
     with pytest.raises(urllib.error.HTTPError) as caught:
         urllib.request.urlopen(request)
     assert caught.value.code == 404
+
+
+def test_a_body_larger_than_any_upload_is_refused(address):
+    connection = http.client.HTTPConnection(urlsplit(address).netloc)
+    connection.putrequest("POST", "/gradio_api/component_server")
+    connection.putheader("Content-Length", "20000000")
+    connection.endheaders()  # the answer comes before any of the body was sent
+    assert connection.getresponse().status == 413
+    connection.close()
 
 
 def test_monitoring_is_closed(address):

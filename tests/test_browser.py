@@ -13,6 +13,7 @@ from urllib.parse import urlencode
 import gradio as gr
 import pytest
 from fakes import NAMES, WORLD, Fake, make_machine
+from PIL import Image, ImageDraw
 
 import engines
 from engines import CheckpointError, checkpoint, worlds
@@ -375,6 +376,138 @@ def test_no_serious_accessibility_finding(open_page, fake_address, theme):
     tab.get_by_role("button", name="Look behind it: Quality, GAN").click()
     tab.get_by_role("heading", name="Quality: GAN").wait_for()
     assert serious(tab) == []
+
+
+def open_item(open_page, address, item: str, **values):
+    """The page with an item of Explore opened by a link."""
+    query = {"tab": "explore", "item": item, **values}
+    return open_page(address, query=f"?{urlencode(query)}")
+
+
+MAP_READY = "document.querySelector('canvas.decoded').dataset.exact === document.querySelector('canvas.decoded').dataset.shown"
+
+
+def test_the_latent_map_follows_keys_and_pointer_and_is_restored(open_page, shipped_address):
+    tab = open_item(open_page, shipped_address, "map", z1=1.5, z2=-0.5)
+    tab.get_by_role("img", name="Decoded picture at z1 = 1.50, z2 = -0.50").wait_for()
+    tab.wait_for_function(MAP_READY)
+    plane, decoded = tab.get_by_role("application", name="Latent plane"), tab.locator("canvas.decoded")
+    first = decoded.evaluate("(canvas) => canvas.toDataURL()")
+    plane.focus()
+    for _ in range(10):
+        plane.press("Shift+ArrowUp")
+    tab.get_by_role("img", name="Decoded picture at z1 = 1.50, z2 = 4.00").wait_for()  # the edge holds it
+    assert decoded.evaluate("(canvas) => canvas.toDataURL()") != first
+    tab.wait_for_function("location.search.includes('z2=4')")
+    box = plane.bounding_box()
+    tab.mouse.move(box["x"] + box["width"] / 4, box["y"] + box["height"] / 2)
+    tab.get_by_role("img", name=re.compile(r"z1 = -2\.0\d, z2 = -?0\.0\d$")).wait_for()
+    tab.get_by_label("show what every place decodes to").check()
+    tab.wait_for_function("location.search.includes('plane=1')")
+    tab.wait_for_function(MAP_READY)
+    shown = decoded.evaluate("(canvas) => canvas.toDataURL()")
+    again = open_page(shipped_address, query=tab.url.removeprefix(shipped_address))
+    again.get_by_text("decoded at this very point").wait_for()
+    assert again.locator("canvas.decoded").evaluate("(canvas) => canvas.toDataURL()") == shown
+    assert again.get_by_label("show what every place decodes to").is_checked()
+
+
+def test_a_point_off_the_map_is_explained(open_page, shipped_address):
+    tab = open_item(open_page, shipped_address, "map", z1="nonsense", z2=0)
+    tab.get_by_role("status").get_by_text("z1 must be a number from -4 to 4").wait_for()
+
+
+def test_a_walk_by_keyboard_its_link_and_its_animation(open_page, fake_address):
+    tab = open_page(fake_address, accept_downloads=True)
+    tab.get_by_role("tab", name="Explore").click()
+    tab.get_by_role("tab", name="Walk").click()
+    prompt = tab.get_by_role("group", name="From").get_by_label("Prompt")
+    prompt.fill("<img src=x onerror=alert(1)>")
+    prompt.press("Enter")
+    tab.get_by_text("All engines have arrived.").wait_for()
+    strip = tab.get_by_role("img", name=re.compile("^Diffusion: 9 pictures on the way from “<img src=x"))
+    assert strip.locator("canvas").count() == 9
+    assert "item=walk" in tab.url
+    with tab.expect_download() as download:
+        tab.get_by_role("button", name="Animation (GIF): GAN").click()
+    assert Path(download.value.path()).read_bytes()[:4] == b"GIF8"
+    tab.get_by_role("button", name="Pause: GAN").click()
+    slider = tab.get_by_role("slider", name="GAN: place on the way")
+    slider.press("End")
+    assert slider.get_attribute("aria-valuetext") == "picture 9 of 9"
+    again = open_page(fake_address, query=tab.url.removeprefix(fake_address))
+    again.get_by_text("All engines have arrived.").wait_for()
+    assert again.get_by_role("group", name="From").get_by_label("Prompt").input_value() == "<img src=x onerror=alert(1)>"
+    assert again.get_by_label("Prompt", exact=True).first.input_value() == FIRST.prompt  # Compare keeps its own
+
+
+def test_a_wrong_walk_link_is_explained(open_page, fake_address):
+    tab = open_item(open_page, fake_address, "walk", world=WORLD, from_seed=-4, to_seed=1, steps=5)
+    tab.get_by_role("status").get_by_text("seed must be a whole number from 0 to 2147483647, got -4").wait_for()
+
+
+def test_a_picture_is_repaired_and_restored(open_page, fake_address):
+    tab = open_item(open_page, fake_address, "repair", world=WORLD, picture="held-out-3", missing="hole", seed=5, n=1)
+    panes = tab.locator("#repaired")
+    panes.get_by_text("All engines are done.").wait_for()
+    missing = int(tab.locator("canvas.board").get_attribute("data-missing"))
+    assert panes.get_by_text(f"0 of {28 * 28 - missing} known pixels changed").count() == 4
+    board = tab.get_by_role("application", name="Picture to repair")
+    board.focus()
+    for _ in range(12):
+        board.press("ArrowUp")
+    board.press(" ")
+    assert int(board.get_attribute("data-missing")) > missing
+    tab.get_by_label("It will").select_option("draw")
+    board.press("Shift+ArrowLeft")
+    tab.get_by_role("button", name="Draw the rest").press("Enter")
+    tab.wait_for_function("!location.search.includes('held-out')")
+    left = 28 * 28 - int(board.get_attribute("data-missing"))
+    panes.get_by_text(f"0 of {left} known pixels changed").nth(3).wait_for()
+    again = open_page(fake_address, query=tab.url.removeprefix(fake_address))
+    again.locator("#repaired").get_by_text(f"0 of {left} known pixels changed").nth(3).wait_for()
+    assert again.locator("canvas.board").get_attribute("data-missing") == str(28 * 28 - left)
+    assert again.get_by_label("Seed").last.input_value() == "5"
+
+
+def test_uploads_are_read_or_explained(open_page, fake_address, tmp_path):
+    tab = open_item(open_page, fake_address, "repair")
+    board = tab.locator("canvas.board[data-missing]")
+    board.wait_for()
+    chooser, status = tab.get_by_label("Your own"), tab.locator("#board-status")
+    sheet = Image.new("RGB", (120, 160), "white")
+    ImageDraw.Draw(sheet).line([(20, 20), (90, 20), (50, 130)], "black", 12)
+    sheet.save(tmp_path / "seven.jpg")
+    (tmp_path / "notes.txt").write_text("<b>hello</b>")
+    (tmp_path / "huge.png").write_bytes(bytes(50_000_000))
+    for name, words in (
+        ("notes.txt", "no picture that can be read"),
+        ("huge.png", "50.0 MB; at most 8 MB"),
+        ("seven.jpg", "turned into light on dark"),
+    ):
+        chooser.set_input_files(tmp_path / name)
+        status.get_by_text(words).wait_for()
+    tab.get_by_role("button", name="Draw the rest").click()
+    tab.locator("#repaired").get_by_text("All engines are done.").wait_for()
+    assert "picture=iVBOR" in tab.url
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1440, 390])
+def test_explore_is_accessible_and_fits(open_page, shipped_address, width, theme):
+    if not AXE:
+        skip("AXE_PATH does not name axe.min.js")
+    tab = open_page(shipped_address, width=width, query=f"?tab=explore&item=map&__theme={theme}")
+    tab.get_by_text("decoded at this very point").wait_for()
+    tab.add_script_tag(path=AXE)
+    for name in ("Latent map", "Walk", "Repair"):
+        tab.get_by_role("tab", name=name).click()
+        tab.locator(".explore:visible .lead").wait_for()
+        if name == "Walk":
+            tab.get_by_role("button", name="Walk").click()
+            tab.get_by_text("All engines have arrived.").wait_for(timeout=60_000)
+        assert tab.evaluate("document.documentElement.scrollWidth") <= width
+        assert serious(tab) == []
 
 
 def serious(tab) -> list[str]:

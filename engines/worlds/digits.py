@@ -19,6 +19,7 @@ from engines.worlds.captions import Caption
 name = "digits"
 title = "Handwritten digits"
 image_shape = (28, 28, 1)  # H, W, C
+light_on_dark = True  # pictures are strokes, white on black
 attributes = {
     "digit": tuple("0123456789"),
     "thickness": ("thin", "medium", "bold"),

@@ -23,6 +23,7 @@ __all__ = ["caption", "compose", "load_images", "reconcile", "refusal", "sample_
 name = "faces"
 title = "Cartoon faces"
 image_shape = (avatars.SIZE, avatars.SIZE, 3)  # H, W, C
+light_on_dark = False
 attributes = {
     "hair_style": tuple(avatars.HAIR_STYLES),
     "hair_color": (*avatars.HAIR_COLORS, "none"),  # none: bald and without a beard

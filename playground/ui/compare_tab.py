@@ -13,11 +13,11 @@ import gradio as gr
 import engines
 from engines import worlds
 from engines.base import MAX_PROMPT_LENGTH, MAX_SEED
-from playground.compare import MAX_PICTURES, PACES, REAL_TIME, Comparison, Order, State, compare
+from playground.compare import MAX_PICTURES, PACES, REAL_TIME, Comparison, Order, State
 from playground.machine import Machine
 from playground.ui import panes as panes_component
 from playground.ui import settings as settings_panel
-from playground.ui.panes import view
+from playground.ui.panes import view, watch
 from playground.ui.runs import Runs
 from playground.ui.settings import Settings
 
@@ -115,19 +115,7 @@ def build(machine: Machine, runs: Runs, start: Order) -> CompareTab:
         except ValueError as error:
             yield refused(values[world] if values[world] in engines.world_names() else start.world, str(error), started)
             return
-        yield from watch(order, request.session_hash, started)
-
-    def watch(order: Order, session: str, started: float) -> Iterator[dict[str, Any]]:
-        signal = runs.begin(session)
-        try:
-            for comparison in compare(order, machine, stop=signal):
-                if not runs.is_current(session, signal):
-                    return
-                ended = comparison.state in (State.DONE, State.STOPPED)
-                yield view(comparison, run=runs.keep(comparison) if ended else "", started=started)
-        finally:
-            signal.set()
-            runs.end(session, signal)
+        yield from watch(order, machine, runs, request.session_hash, started)
 
     def stop_run(request: gr.Request) -> None:
         runs.stop(request.session_hash)

@@ -13,18 +13,21 @@ import gradio as gr
 from fastapi import Request
 from fastapi.responses import JSONResponse
 from gradio.route_utils import FnIndexInferError
+from starlette.middleware import Middleware
 
 from playground.background import Background
 from playground.compare import Order
+from playground.explore import uploads
 from playground.machine import Machine
-from playground.ui import again, api, charts, compare_tab, learn_tab, link, table_tab, tour
+from playground.ui import again, api, charts, compare_tab, explore_tab, learn_tab, link, table_tab, tour
 from playground.ui.compare_tab import CompareTab, default_order, refused
 from playground.ui.runs import Runs
 
 TITLE = "Generative playground"
 STYLES = Path(__file__).with_name("page.css")
 TEMP_FOLDER = Path(tempfile.gettempdir()) / "generative-playground"
-TABS = ("compare", "table", "learn")
+MAX_BODY = 2 * uploads.MAX_BYTES  # bytes of a request; a file arrives in base64
+TABS = ("compare", "table", "explore", "learn")
 
 HEADER = """
 <h1>Four ways to make a picture</h1>
@@ -48,7 +51,9 @@ def build(machine: Machine, start: Order | None = None) -> gr.Blocks:
             with gr.Tab("The table", id=TABS[1]) as table_part:
                 table, plots = table_tab.build(), charts.build()
                 again.build(background, TEMP_FOLDER / "measured", compared.world)
-            with gr.Tab("Learn", id=TABS[2]) as learn_part:
+            with gr.Tab("Explore", id=TABS[2]) as explore_part:
+                items = explore_tab.build(machine, compared.start.world)
+            with gr.Tab("Learn", id=TABS[3]) as learn_part:
                 learnt = learn_tab.build()
         tour.build()
         api.build(machine)
@@ -57,12 +62,14 @@ def build(machine: Machine, start: Order | None = None) -> gr.Blocks:
         def restore(request: gr.Request) -> dict[Any, Any]:
             query = dict(request.query_params)
             chosen = {tabs: gr.Tabs(selected=query["tab"])} if query.get("tab") in TABS else {}
+            if query.get("item") in explore_tab.ITEMS:  # the scripts of the items read the rest of the link
+                chosen[items] = gr.Tabs(selected=query["item"])
             return {**restored(compared, query), **chosen}
 
         # 3. Wiring
-        outputs = [*compared.inputs, *compared.settings.groups.values(), compared.panes, compared.linked, tabs]
+        outputs = [*compared.inputs, *compared.settings.groups.values(), compared.panes, compared.linked, tabs, items]
         demo.load(restore, None, outputs, show_progress="hidden", api_visibility="private")
-        for part, name in zip((compare_part, table_part, learn_part), TABS, strict=True):
+        for part, name in zip((compare_part, table_part, explore_part, learn_part), TABS, strict=True):
             part.select(None, None, None, js=_remember_tab(name), api_visibility="private")
         shows = ((table_part, table_tab.show, table), (table_part, charts.draw, plots), (learn_part, learn_tab.show, learnt))
         for part, show, shown in shows:
@@ -81,9 +88,9 @@ def build(machine: Machine, start: Order | None = None) -> gr.Blocks:
 def restored(tab: CompareTab, query: dict[str, str]) -> dict[Any, Any]:
     """Updates that put the order of a link into the page and have it drawn; a bad link is explained.
 
-    Without an order in the link nothing is touched: the visitor may be typing already.
+    Without an order in the link nothing is touched: the visitor may be typing already. A link to an item of Explore holds none.
     """
-    if not any(name in link.FIELDS or "." in name for name in query):
+    if "item" in query or not any(name in link.FIELDS or "." in name for name in query):
         return {tab.linked: 0}
     try:
         order = link.read(query, default=tab.start)
@@ -103,9 +110,25 @@ def launch(demo: gr.Blocks, **options: Any) -> tuple[Any, str, str | None]:
         ssr_mode=False,
         footer_links=[],
         state_session_capacity=300,
-        app_kwargs={"exception_handlers": {FnIndexInferError: _not_found, KeyError: _not_found}},
+        app_kwargs={
+            "exception_handlers": {FnIndexInferError: _not_found, KeyError: _not_found},
+            "middleware": [Middleware(BodyLimit)],
+        },
         **options,
     )
+
+
+class BodyLimit:
+    """Refuses requests that announce a larger body than any upload may have, before it is read into memory."""
+
+    def __init__(self, app: Any):
+        self.app = app
+
+    async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
+        app = self.app
+        if int(dict(scope.get("headers", ())).get(b"content-length", 0)) > MAX_BODY:
+            app = JSONResponse({"detail": f"a request may have at most {MAX_BODY} bytes"}, status_code=413)
+        await app(scope, receive, send)
 
 
 def _theme() -> gr.themes.Base:

@@ -4,17 +4,6 @@ const stage = element.querySelector(".stage");
 const panes = new Map(); // engine name -> its elements and film
 let newest = null; // the value on show
 
-function make(tag, attributes = {}, ...children) {
-  const node = document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes)) {
-    if (name === "text") node.textContent = value;
-    else if (name.startsWith("on")) node.addEventListener(name.slice(2), value);
-    else node.setAttribute(name, value);
-  }
-  node.append(...children);
-  return node;
-}
-
 const milliseconds = (s) => (s < 0.01 ? (1000 * s).toFixed(1) : Math.round(1000 * s).toLocaleString("en"));
 const percent = (share) => `${Math.round(100 * share)} %`;
 
@@ -49,7 +38,7 @@ function buildPane(view) {
   pane.calls = figure("network calls", "How often a network was evaluated; a guided step counts twice.");
   pane.match = figure("prompt match", "Share of the requested attributes that the judge, a network trained on real pictures only, finds.");
   pane.sharpness = figure("sharpness", "Variance of the Laplacian relative to real pictures: below 1 is softer, above is harsher.");
-  pane.found = make("ul", { class: "found", "aria-label": `${view.title}: requested attributes found by the judge` });
+  pane.found = make("ul", { class: "found", "aria-label": `${view.title}: what was found in its pictures` });
   pane.problem = make("p", { class: "problem" });
   buildScrub(pane, view.title);
   const head = make("header", {}, make("h2", { text: view.title }), make("p", { text: view.how }));
@@ -105,7 +94,7 @@ function reset(view) {
   for (const data of view.panes) panes.set(data.name, buildPane(data));
   row.replaceChildren(...[...panes.values()].map((pane) => pane.node));
   if (view.state === "idle" || view.state === "failed") return;
-  rememberLink(view.link);
+  if (view.link) rememberLink(view.link);
   if (stage.getBoundingClientRect().top > innerHeight / 2) stage.scrollIntoView({ block: "start" }); // on a phone the panes are further down
 }
 
@@ -144,7 +133,8 @@ function showPane(pane, data, view) {
   setText(pane.sharpness.value, data.sharpness === null ? "–" : `${data.sharpness.toFixed(2)} × real`);
   setText(pane.problem, data.error);
   const chips = Object.entries(data.found).map(([key, share]) => foundChip(key, view.understood[key], share));
-  pane.found.replaceChildren(...(data.note ? [make("li", { class: "no", text: data.note })] : chips));
+  const kept = data.kept ? [make("li", { class: "kept", text: data.kept })] : [];
+  pane.found.replaceChildren(...kept, ...(data.note ? [make("li", { class: "no", text: data.note })] : chips));
 }
 
 function matchText({ state, match, note }) {
@@ -172,10 +162,6 @@ function setMoment(pane, { step, steps, seconds, calls }) {
   pane.bar.setAttribute("aria-valuenow", Math.round((100 * step) / steps));
   pane.fill.style.width = `${(100 * step) / steps}%`;
   pane.slider.setAttribute("aria-valuetext", pane.moment.textContent);
-}
-
-function setText(node, text) {
-  if (node.textContent !== text) node.textContent = text;
 }
 
 // ---- Strip chart ----
@@ -234,23 +220,14 @@ function rememberLink(link) {
   history.replaceState(null, "", `?${query}`);
 }
 
-async function copy() {
-  const url = `${location.origin}${location.pathname}${newest.link}`;
-  if (navigator.clipboard) await navigator.clipboard.writeText(url);
-  else window.prompt("Copy this link:", url); // browsers offer the clipboard to secure addresses only
-  flash(copyLink, "Copied");
+function copy() {
+  copyAddress(copyLink, newest.link ? `${location.origin}${location.pathname}${newest.link}` : location.href);
 }
 
 async function download(kind) {
   const file = await server.download({ run: newest.run, kind });
   if (file.error) return setText(status, file.error);
-  make("a", { href: file.uri, download: file.name }).click();
-}
-
-function flash(button, text) {
-  const usual = button.textContent;
-  button.textContent = text;
-  setTimeout(() => (button.textContent = usual), 1500);
+  save(file);
 }
 
 watch("value", () => show(props.value));

@@ -6,23 +6,25 @@ script asks once for the kept frames (`film`), so scrubbing costs no call; downl
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
 import engines
-from playground.compare import Comparison, Order, Pane, State
+from playground.compare import Comparison, Order, Pane, State, compare
+from playground.explore.repair import changed
 from playground.film import data_uri, png, sheet
+from playground.machine import Machine
 from playground.recording import DOWNLOADS
 from playground.ui import link
 from playground.ui.runs import Runs
 
-SCRIPT = Path(__file__).with_name("panes.js")
+SCRIPTS = Path(__file__).parent
 
 
-def build(runs: Runs, world: str) -> gr.HTML:
+def build(runs: Runs, world: str, *, elem_id: str = "panes") -> gr.HTML:
     """Four panes, the words understood, the strip chart, scrubbing, link and downloads."""
 
     def film(run: str) -> dict[str, Any]:
@@ -34,11 +36,34 @@ def build(runs: Runs, world: str) -> gr.HTML:
     return gr.HTML(
         value=view(Comparison(Order(world))),
         html_template='<div class="stage"></div>',
-        js_on_load=SCRIPT.read_text(),
+        js_on_load=script("panes.js"),
         server_functions=[film, download],
         apply_default_css=False,
-        elem_id="panes",
+        elem_id=elem_id,
+        elem_classes="panes",
     )
+
+
+def script(*names: str) -> str:
+    """The script of a custom component: its files, after what all of them share."""
+    return "\n".join((SCRIPTS / name).read_text() for name in ("parts.js", *names))
+
+
+def watch(order: Order, machine: Machine, runs: Runs, session: str, started: float, *, linked: bool = True) -> Iterator[dict[str, Any]]:
+    """Views of an order while its engines draw, until a newer one of the session takes its place.
+
+    linked: whether the page's address is to become a link to the order; where not, the component that ordered has seen to it.
+    """
+    signal = runs.begin(session)
+    try:
+        for comparison in compare(order, machine, stop=signal):
+            if not runs.is_current(session, signal):
+                return
+            ended = comparison.state in (State.DONE, State.STOPPED)
+            yield view(comparison, run=runs.keep(comparison) if ended else "", started=started, linked=linked)
+    finally:
+        signal.set()
+        runs.end(session, signal)
 
 
 def title(family: str) -> str:
@@ -46,10 +71,11 @@ def title(family: str) -> str:
     return family.upper() if len(family) <= 3 else family.capitalize()
 
 
-def view(comparison: Comparison, *, run: str = "", started: float = 0.0) -> dict[str, Any]:
+def view(comparison: Comparison, *, run: str = "", started: float = 0.0, linked: bool = True) -> dict[str, Any]:
     """What the page shows of a comparison now, as JSON data.
 
-    run: the name under which its frames are kept, once it has ended. started: seconds, the order of a session's runs.
+    run: the name under which its frames are kept, once it has ended. started: seconds, the order of a session's runs. linked: whether
+    the page's address is to become a link to the order.
     """
     order, reading = comparison.order, comparison.reading
     return {
@@ -62,8 +88,8 @@ def view(comparison: Comparison, *, run: str = "", started: float = 0.0) -> dict
         "ignored": list(reading.ignored) if reading else [],
         "overruled": reading.overruled if reading else {},
         "columns": order.num_images,
-        "link": link.write(order),
-        "panes": [_view_pane(pane) for pane in comparison.panes],
+        "link": link.write(order) if linked else "",
+        "panes": [{**_view_pane(pane), "kept": _kept(pane, order)} for pane in comparison.panes],
     }
 
 
@@ -86,6 +112,14 @@ def _view_pane(pane: Pane) -> dict[str, Any]:
         "found": marks.found if marks else {},
         "sharpness": marks.sharpness if marks else None,
     }
+
+
+def _kept(pane: Pane, order: Order) -> str:
+    """Whether the known pixels stayed, in words; "" where none were given or nothing is drawn yet."""
+    if not order.known or not pane.shown:
+        return ""
+    differ, total = changed(pane.shown.images, order.known)
+    return f"{differ:,} of {total:,} known pixels changed"
 
 
 def pack_films(comparison: Comparison) -> dict[str, Any]:

@@ -1,0 +1,72 @@
+"""The plane of a VAE with two latents: where real pictures lie on it, and what every point of it means.
+
+The plane is decoded once, on a grid; a browser that has it shows any point at once, blended from the four decoded ones around, however
+many visitors move about and whatever the machine is drawing. The point where the pointer rests is then decoded exactly.
+"""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from engines.base import check_number
+from engines.images import grid, to_pil
+from engines.vae import VAEEngine
+from playground.gallery import Gallery
+
+ENGINE = "digits/vae-map"  # trained without text, so that the two numbers say everything
+EXTENT = 4.0  # both axes go from -EXTENT to EXTENT: four standard deviations of the prior
+POINTS = 49  # of the grid, along each axis
+DECODED_AT_ONCE = 245  # pictures
+QUALITY = 80  # of WebP
+
+
+@dataclass(frozen=True)
+class LatentMap:
+    """The codes of real pictures, float (N, 2), their classes (N,), the classes' names, and the decoded grid, uint8.
+
+    The grid is one picture (POINTS * H, POINTS * W, C): z1 grows to the right, z2 upwards.
+    """
+
+    codes: np.ndarray
+    classes: np.ndarray
+    names: tuple[str, ...]
+    sheet: np.ndarray
+
+
+def make(engine: VAEEngine, shown: Gallery) -> LatentMap:
+    """Encode the gallery's held-out pictures and decode the grid."""
+    codes = engine.encode(shown.held_out, *_unasked(len(shown.held_out)))
+    axis = np.linspace(-EXTENT, EXTENT, POINTS, dtype=np.float32)
+    z1, z2 = np.meshgrid(axis, axis[::-1])
+    points = np.stack([z1.ravel(), z2.ravel()], axis=1)  # (POINTS ** 2, 2), row by row from the top
+    parts = [decode(engine, points[i : i + DECODED_AT_ONCE]) for i in range(0, len(points), DECODED_AT_ONCE)]
+    subject = engine.world.subject
+    sheet = grid(np.concatenate(parts), columns=POINTS, gap=0)
+    return LatentMap(codes, shown.labels[subject], engine.world.attributes[subject], sheet)
+
+
+def decode(engine: VAEEngine, points: np.ndarray) -> np.ndarray:
+    """Points of the plane, (N, 2) -> pictures, uint8 (N, H, W, C)."""
+    return engine.redraw(points.astype(np.float32), *_unasked(len(points)))
+
+
+def check_point(z1: Any, z2: Any) -> np.ndarray:
+    """A point, (1, 2). Raises ValueError naming the value and the range."""
+    for name, value in (("z1", z1), ("z2", z2)):
+        check_number(name, value, -EXTENT, EXTENT, integer=False)
+    return np.array([[z1, z2]], np.float32)
+
+
+def webp(sheet: np.ndarray) -> bytes:
+    """The grid as a small file."""
+    file = io.BytesIO()
+    to_pil(sheet).save(file, "WEBP", quality=QUALITY)
+    return file.getvalue()
+
+
+def _unasked(n: int) -> tuple[tuple[str, ...], tuple[int, ...]]:
+    return ("",) * n, (0,) * n

@@ -1,0 +1,39 @@
+// What the scripts of all custom components share. Everything a visitor typed is set as text or value, never as markup.
+
+function make(tag, attributes = {}, ...children) {
+  const node = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (name === "text") node.textContent = value;
+    else if (name.startsWith("on")) node.addEventListener(name.slice(2), value);
+    else node.setAttribute(name, value);
+  }
+  node.append(...children);
+  return node;
+}
+
+function setText(node, text) {
+  if (node.textContent !== text) node.textContent = text;
+}
+
+function flash(button, text) {
+  const usual = button.textContent;
+  button.textContent = text;
+  setTimeout(() => (button.textContent = usual), 1500);
+}
+
+async function copyAddress(button, address) {
+  if (navigator.clipboard) await navigator.clipboard.writeText(address);
+  else window.prompt("Copy this link:", address); // browsers offer the clipboard to secure addresses only
+  flash(button, "Copied");
+}
+
+function save(file) {
+  make("a", { href: file.uri, download: file.name }).click();
+}
+
+async function picture(uri) {
+  const image = new Image();
+  image.src = uri;
+  await image.decode();
+  return image;
+}
