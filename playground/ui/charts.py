@@ -208,7 +208,8 @@ def _places(row: table.Row, shown: dict[str, Figure]) -> list[dict[str, Any]]:
 
 
 def _spec(points: list[dict[str, Any]], layers: list[dict[str, Any]], *, height: int = HEIGHT) -> dict[str, Any]:
-    return {"$schema": SCHEMA, "data": {"values": points}, "layer": layers, "height": height, "background": "transparent"}
+    look = {"embedOptions": {"actions": False, "renderer": "svg"}}  # no menu, which has no name and leads to another host; sharp in print
+    return {"$schema": SCHEMA, "usermeta": look, "data": {"values": points}, "layer": layers, "height": height, "background": "transparent"}
 
 
 def _update(chart: Chart) -> dict[str, Any]:
