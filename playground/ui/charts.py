@@ -9,7 +9,7 @@ import json
 from typing import Any
 
 import gradio as gr
-from gradio.components.plot import PlotData
+from gradio.components.plot import AltairPlotData
 
 from engines import FAMILIES, CheckpointError
 from playground import figures, table
@@ -21,18 +21,21 @@ COLORS = ("#0d9488", "#c2691c", "#8b5cf6", "#3b82f6")  # in the order of the fam
 SHAPES = ("circle", "square", "triangle-up", "diamond")
 RATES = {"low": "#0d9488", "recipe's": "#7c7567", "high": "#c2691c"}  # of the learning rate
 DDIM_CIFAR10 = {10: 13.36, 20: 6.84, 50: 4.67, 100: 4.16, 1000: 4.04}  # FID by steps, Song et al. 2020, arXiv:2010.02502, table 1
+SERIES = ("here (FD, × real)", "DDIM, CIFAR-10 (FID)")
 HEIGHT = 300  # pixels
+
+NAMES = ("Quality against time", "Diffusion: fewer steps", "Seven rows at a glance", "What became of nine short trainings")
+CURVES = tuple(f"{title(family)}: loss in nine short trainings" for family in FAMILIES)
 
 Chart = dict[str, Any] | None  # a specification, or None where nothing was measured
 
 
 def build() -> list[gr.Plot]:
     """One plot per chart of `draw`, in its order."""
-    names = ("Quality against time", "Diffusion: fewer steps", "Seven rows at a glance", "What became of nine short trainings")
     with gr.Row():
-        plots = [gr.Plot(label=name, visible=False, min_width=420) for name in names]
+        plots = [gr.Plot(label=name, show_label=False, visible=False, min_width=420) for name in NAMES]
     with gr.Row():
-        plots += [gr.Plot(label=f"{title(family)}: loss in nine short trainings", visible=False, min_width=320) for family in FAMILIES]
+        plots += [gr.Plot(label=name, show_label=False, visible=False, min_width=320) for name in CURVES]
     return plots
 
 
@@ -41,10 +44,10 @@ def draw(world_name: str) -> list[dict[str, Any]]:
     try:
         measured, runs = figures.read(world_name), figures.read_runs()
     except CheckpointError:
-        return [gr.update(visible=False)] * (4 + len(FAMILIES))  # the table above says what is damaged
+        return [gr.update(visible=False)] * len(NAMES + CURVES)  # the table above says what is damaged
     charts = [quality_against_time(measured), fewer_steps(measured), rows_at_a_glance(world_name, measured), outcomes(runs)]
     charts += [curves(runs.get(family, [])) for family in FAMILIES]
-    return [_update(chart) for chart in charts]
+    return [_update(name, chart) for name, chart in zip(NAMES + CURVES, charts, strict=True)]
 
 
 def quality_against_time(measured: Figures) -> Chart:
@@ -61,11 +64,11 @@ def quality_against_time(measured: Figures) -> Chart:
     if not points:
         return None
     x = _log("seconds", "seconds per image, one at a time")
-    y = _log("distance", "Fréchet distance, × real (lower is better)")
+    y = _log("distance", "Fréchet distance, × real")
     shared = {"x": x, "y": y, **_families(), "tooltip": _tooltip("engine", "note", "seconds", "distance")}
     line = {"mark": {"type": "line", "strokeWidth": 1.5}, "encoding": {"x": x, "y": y, "color": _families()["color"]}}
     whisker = {"mark": "rule", "encoding": {"x": x, "y": y | {"field": "low"}, "y2": {"field": "high"}, "color": _families()["color"]}}
-    return _spec(points, [line, whisker, {"mark": {"type": "point", "filled": True, "size": 90}, "encoding": shared}])
+    return _spec(points, [line, whisker, {"mark": {"type": "point", "filled": True, "size": 90, "strokeWidth": 0}, "encoding": shared}])
 
 
 def fewer_steps(measured: Figures) -> Chart:
@@ -76,17 +79,23 @@ def fewer_steps(measured: Figures) -> Chart:
         return None
     points = [
         {"series": series, "steps": steps, "worse": value / min(values.values()), "value": value}
-        for series, values in (("here (FD, × real)", ours), ("DDIM, CIFAR-10 (FID)", DDIM_CIFAR10))
+        for series, values in zip(SERIES, (ours, DDIM_CIFAR10), strict=True)
         for steps, value in values.items()
     ]
-    color = {"field": "series", "type": "nominal", "title": None, "scale": {"range": [COLORS[3], "#7c7567"]}, "legend": _LEGEND}
+    color = {
+        "field": "series",
+        "type": "nominal",
+        "title": None,
+        "scale": {"domain": list(SERIES), "range": [COLORS[3], "#7c7567"]},
+        "legend": _LEGEND,
+    }
     encoding = {
         "x": _log("steps", "network steps"),
-        "y": _log("worse", "distance, × that of the best number of steps"),
+        "y": _log("worse", "distance, × best"),
         "color": color,
         "tooltip": _tooltip("series", "steps", "value"),
     }
-    return _spec(points, [{"mark": {"type": "line", "point": {"size": 60}}, "encoding": encoding}])
+    return _spec(points, [{"mark": {"type": "line", "point": {"size": 60, "strokeWidth": 0}}, "encoding": encoding}])
 
 
 def rows_at_a_glance(world_name: str, measured: Figures) -> Chart:
@@ -97,14 +106,22 @@ def rows_at_a_glance(world_name: str, measured: Figures) -> Chart:
         points += _places(row, {family: figure for family, figure in shown.items() if figure})
     if not points:
         return None
-    axis = {"labelExpr": "datum.value === 0 ? 'lowest' : datum.value === 1 ? 'highest' : ''", "values": [0, 1], "grid": True}
+    axis = {"labelExpr": "datum.value ? 'most' : 'least'", "values": [0, 1], "grid": True}
     encoding = {
-        "x": {"field": "place", "type": "quantitative", "scale": {"domain": [-0.05, 1.05]}, "axis": axis, "title": "of the four engines"},
-        "y": {"field": "row", "type": "nominal", "title": None, "sort": None, "axis": {"labelLimit": 220}},
+        "x": {
+            "field": "place",
+            "type": "quantitative",
+            "scale": {"domain": [-0.05, 1.05]},
+            "axis": axis,
+            "title": "engine, from the row's least word to its most",
+        },
+        "y": {"field": "row", "type": "nominal", "title": None, "sort": None, "axis": {"labelLimit": 150}},
         **_families(),
-        "tooltip": _tooltip("row", "engine", "figure"),
+        "tooltip": _tooltip("row", "words", "engine", "figure"),
     }
-    return _spec(points, [{"mark": {"type": "point", "filled": True, "size": 130, "opacity": 0.85}, "encoding": encoding}])
+    return _spec(
+        points, [{"mark": {"type": "point", "filled": True, "size": 130, "opacity": 0.85, "strokeWidth": 0}, "encoding": encoding}]
+    )
 
 
 def outcomes(runs: dict[str, list[dict[str, Any]]]) -> Chart:
@@ -120,11 +137,11 @@ def outcomes(runs: dict[str, list[dict[str, Any]]]) -> Chart:
     encoding = {
         "x": {"field": "engine", "type": "nominal", "title": None, "sort": None, "axis": {"labelAngle": 0}},
         "xOffset": {"field": "rate", "sort": list(RATES)},
-        "y": _log("distance", "Fréchet distance after the run (lower is better)"),
+        "y": _log("distance", "Fréchet distance after the run"),
         "color": _rates(),
         "tooltip": _tooltip("engine", "rate", "seed", "distance", "missing"),
     }
-    return _spec(points, [{"mark": {"type": "point", "filled": True, "size": 60}, "encoding": encoding}])
+    return _spec(points, [{"mark": {"type": "point", "filled": True, "size": 60, "strokeWidth": 0}, "encoding": encoding}])
 
 
 def curves(records: list[dict[str, Any]]) -> Chart:
@@ -195,13 +212,13 @@ def _places(row: table.Row, shown: dict[str, Figure]) -> list[dict[str, Any]]:
         return []
     low, high = min(values.values()), max(values.values())
     places = {family: (value - low) / (high - low) if high > low else 0.5 for family, value in values.items()}
-    upwards = row.rising
     return [
         {
-            "row": f"{row.title}: {row.scale[0]} → {row.scale[-1]}",
+            "row": row.title,
             "engine": title(family),
-            "place": place if upwards else 1 - place,
+            "place": place if row.rising else 1 - place,
             "figure": f"{shown[family].value:.3g} {row.unit}",
+            "words": f"{row.scale[0]} → {row.scale[-1]}",
         }
         for family, place in places.items()
     ]
@@ -209,10 +226,11 @@ def _places(row: table.Row, shown: dict[str, Figure]) -> list[dict[str, Any]]:
 
 def _spec(points: list[dict[str, Any]], layers: list[dict[str, Any]], *, height: int = HEIGHT) -> dict[str, Any]:
     look = {"embedOptions": {"actions": False, "renderer": "svg"}}  # no menu, which has no name and leads to another host; sharp in print
-    return {"$schema": SCHEMA, "usermeta": look, "data": {"values": points}, "layer": layers, "height": height, "background": "transparent"}
+    spec = {"$schema": SCHEMA, "usermeta": look, "data": {"values": points}, "layer": layers, "encoding": {}}  # Gradio looks into encoding
+    return spec | {"height": height, "background": "transparent"}
 
 
-def _update(chart: Chart) -> dict[str, Any]:
+def _update(name: str, chart: Chart) -> dict[str, Any]:
     if chart is None:
         return gr.update(value=None, visible=False)
-    return gr.update(value=PlotData(type="altair", plot=json.dumps(chart), chart="layers"), visible=True)
+    return gr.update(value=AltairPlotData(plot=json.dumps(chart | {"title": name}), chart="scatter"), visible=True)
