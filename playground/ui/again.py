@@ -22,7 +22,7 @@ from playground.ui.table_detail import number
 SECONDS = 180.0  # that it takes on two cores, until the first figures say otherwise
 POLL = 1.0  # seconds
 
-EXPLAIN = """<p>Runs the quick form of the measurement on this server, with few pictures, for about three minutes, and puts what
+EXPLAIN = """<p>Runs the quick form of the measurement on this server, with few pictures, for some minutes, and puts what
 it finds beside the committed figures. Speeds differ with the machine; the rest should agree within its wider intervals.</p>"""
 
 
@@ -47,11 +47,10 @@ def build(background: Background, folder: Path, world: gr.Dropdown) -> None:
             yield progress(world_name, folder, time.time() - job.started)
             time.sleep(POLL)
         if job.failed:
-            yield f'<p class="problem" role="alert">The measurement ended early. {escape(job.last_line())}</p>' + side_by_side(
-                world_name, folder
-            )
+            ended = f'<p class="problem" role="alert">The measurement ended early. {escape(job.last_line())}</p>'
         else:
-            yield f'<p role="status">Done in {_minutes(time.time() - job.started)}.</p>' + side_by_side(world_name, folder)
+            ended = f'<p role="status">Done in {_minutes(time.time() - job.started)}.</p>'
+        yield ended + side_by_side(world_name, folder)
 
     # 3. Wiring
     options: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
@@ -105,7 +104,7 @@ def _engines(world_name: str) -> list[str]:
 
 
 def _line(committed: Cell | None, here: Cell) -> str:
-    words = f"{here.ours}" if not committed or committed.ours == here.ours else f"{committed.ours} → {here.ours}"
+    words = here.ours if not committed or committed.ours == here.ours else f"{committed.ours} → {here.ours}"
     cells = (_number(committed), _number(here), words)
     columns = "".join(f"<td>{escape(cell)}</td>" for cell in cells)
     return f'<tr><th scope="row">{escape(here.row.title)}</th><td>{escape(title(here.family))}</td>{columns}</tr>'

@@ -123,12 +123,7 @@ def _build_repair(machine: Machine, world: str) -> None:
         return answered(lambda: pack_upload(query.get("content"), worlds.load(query.get("world"))))
 
     def restore(query: dict[str, Any]) -> dict[str, Any]:
-        return answered(
-            lambda: (
-                pack_picture(query.get("picture"), worlds.load(query.get("world")))
-                | pack_missing(query.get("missing"), worlds.load(query.get("world")))
-            )
-        )
+        return answered(lambda: pack_link(query, worlds.load(query.get("world"))))
 
     start = {"world": world, "prompt": "", "number": 5, "seed": 7, "num_images": MOST_WAYS}
     fixed = {
@@ -163,10 +158,11 @@ def pack_upload(content: Any, world: Any) -> dict[str, Any]:
     return {**pack_picture(repair.encode_picture(image), world), "notes": notes}
 
 
-def pack_missing(code: Any, world: Any) -> dict[str, Any]:
-    """What is missing in a link: bits, and the preset's name where it has one."""
+def pack_link(query: dict[str, Any], world: Any) -> dict[str, Any]:
+    """The picture of a link and what is missing in it: bits, and the preset's name where it has one. Raises ValueError."""
+    code = query.get("missing")
     missing = repair.encode_missing(repair.decode_missing(code, world))
-    return {"missing": missing, "preset": code if code in repair.MISSING else ""}
+    return pack_picture(query.get("picture"), world) | {"missing": missing, "preset": code if code in repair.MISSING else ""}
 
 
 def _bits(world_name: str, name: str) -> str:
