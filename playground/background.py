@@ -15,14 +15,16 @@ NICE = 10  # so that the page's own engines come first
 SECONDS_TO_STOP = 5.0  # before a command that was asked to end is killed
 
 
-@dataclass(frozen=True)
+@dataclass
 class Job:
-    """A command that runs or has run. started: seconds of `time.time`. log: file of what it prints."""
+    """A command that runs or has run. log: file of what it prints. owner: whose it is. started: seconds of `time.time`."""
 
     name: str
     process: subprocess.Popen
     log: Path
+    owner: str = ""
     started: float = field(default_factory=time.time)
+    stopped: bool = False  # by `Background.stop`
 
     @property
     def running(self) -> bool:
@@ -47,7 +49,7 @@ class Background:
         self.job: Job | None = None  # the last one
         atexit.register(self.stop)
 
-    def start(self, name: str, arguments: list[str]) -> Job:
+    def start(self, name: str, arguments: list[str], *, owner: str = "") -> Job:
         """Run `python -m <arguments>`. Raises Busy while another command runs."""
         with self._lock:
             if self.job and self.job.running:
@@ -60,13 +62,14 @@ class Background:
                     [sys.executable, "-m", *arguments], stdin=subprocess.DEVNULL, stdout=file, stderr=subprocess.STDOUT
                 )
             os.setpriority(os.PRIO_PROCESS, process.pid, NICE)
-            self.job = Job(name, process, log)
+            self.job = Job(name, process, log, owner)
             return self.job
 
-    def stop(self) -> None:
-        """End the command, if one runs."""
+    def stop(self, owner: str | None = None) -> None:
+        """End the command, if one runs and is the owner's; None: whoever owns it."""
         with self._lock:
-            if self.job and self.job.running:
+            if self.job and self.job.running and owner in (None, self.job.owner):
+                self.job.stopped = True
                 self.job.process.terminate()
                 try:
                     self.job.process.wait(SECONDS_TO_STOP)

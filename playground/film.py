@@ -13,6 +13,7 @@ from engines.images import grid, to_pil
 
 MAX_FRAMES = 60
 MAX_BYTES = 2_000_000  # of pixels per engine and run
+WEBP_QUALITY = 80
 
 
 class Film:
@@ -69,6 +70,13 @@ def png(image: np.ndarray) -> bytes:
     """uint8 (H, W, C) -> a PNG file, lossless."""
     file = io.BytesIO()
     to_pil(image).save(file, "PNG")
+    return file.getvalue()
+
+
+def webp(image: np.ndarray) -> bytes:
+    """uint8 (H, W, C) -> a small WebP file, nearly as it was."""
+    file = io.BytesIO()
+    to_pil(image).save(file, "WEBP", quality=WEBP_QUALITY)
     return file.getvalue()
 
 

@@ -502,7 +502,7 @@ def test_explore_is_accessible_and_fits(open_page, shipped_address, width, theme
     tab.add_script_tag(path=AXE)
     for name in ("Latent map", "Walk", "Repair"):
         tab.get_by_role("tab", name=name).click()
-        tab.locator(".explore:visible .lead").wait_for()
+        tab.locator(".item:visible .lead").wait_for()
         if name == "Walk":
             tab.get_by_role("button", name="Walk").click()
             tab.get_by_text("All engines have arrived.").wait_for(timeout=60_000)

@@ -26,7 +26,9 @@ from playground.compare import Order, compare
 from playground.explore import latent_map, repair, uploads, walk
 from playground.gallery import Gallery
 from playground.recording import record
-from playground.ui import explore_tab
+from playground.ui.items import map as map_item
+from playground.ui.items import repair as repair_item
+from playground.ui.items import walk as walk_item
 from playground.ui.panes import view
 
 DIGITS, FACES = worlds.load("digits"), worlds.load("faces")
@@ -368,11 +370,11 @@ def test_a_walk_is_kept_as_an_animation():
     *_, comparison = compare(walk.order(WALK), make_machine())
     assert record(comparison)["toward"]["seed"] == 9
     assert comparison.panes[0].marks.match is None  # the prompt of one end says nothing about the pictures between
-    file = explore_tab.pack_animation(comparison, comparison.panes[0].name)
+    file = walk_item.pack_animation(comparison, comparison.panes[0].name)
     assert Image.open(io.BytesIO(base64.b64decode(file["uri"].partition(",")[2]))).size == (252, 252)
     assert file["name"] == "digits-vae-walk.gif"
     with pytest.raises(ValueError, match="drew no walk"):
-        explore_tab.pack_animation(comparison, "<b>")
+        walk_item.pack_animation(comparison, "<b>")
 
 
 @pytest.mark.parametrize(
@@ -381,11 +383,11 @@ def test_a_walk_is_kept_as_an_animation():
 )
 def test_an_upload_that_is_no_file_is_explained(content, message):
     with pytest.raises(ValueError, match=message):
-        explore_tab.pack_upload(content, DIGITS)
+        repair_item.pack_upload(content, DIGITS)
 
 
 def test_an_upload_is_shown_as_its_link_has_it():
-    answer = explore_tab.pack_upload(base64.b64encode(packed(seven())).decode(), DIGITS)
+    answer = repair_item.pack_upload(base64.b64encode(packed(seven())).decode(), DIGITS)
     shown = np.asarray(Image.open(io.BytesIO(base64.b64decode(answer["uri"].partition(",")[2]))))
     assert np.array_equal(shown, repair.decode_picture(answer["picture"], DIGITS)[..., 0])
     assert answer["notes"]
@@ -429,7 +431,7 @@ def test_the_grid_holds_each_point_in_its_place(plane):
 
 
 def test_the_map_is_packed_as_json_data(plane):
-    packed_map = explore_tab.pack_map(plane[2])
+    packed_map = map_item.pack_map(plane[2])
     assert len(packed_map["codes"]) == 7
     assert packed_map["codes"][3][2] == 3
     sheet = Image.open(io.BytesIO(base64.b64decode(packed_map["sheet"].partition(",")[2])))

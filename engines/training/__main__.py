@@ -54,6 +54,7 @@ def main(arguments: list[str] | None = None) -> None:
     kind, out = (None, checkpoint.ROOT / part) if part else (engine_type, checkpoint.ROOT / args.name)
     out = args.out or out
     recipe = module.RECIPES[f"{world_name}-{variant}" if part else world_name][args.scale]
+    recipe = change(recipe, args.set)
     recipe = dataclasses.replace(recipe, learning_rate=recipe.learning_rate * args.learning_rate_scale)
     encoder = text.load(world_name, device=device, root=checkpoint.ROOT)
     torch.manual_seed(args.seed)
@@ -70,6 +71,19 @@ def main(arguments: list[str] | None = None) -> None:
         cards.write_engine_card(out, args.name, kind, trainer, clock, **details)
 
 
+def change(recipe: loop.Recipe, settings: list[str]) -> loop.Recipe:
+    """A recipe with some of its numbers changed, each by "<name>=<value>". Raises ValueError naming the setting and what is allowed."""
+    kinds = {field.name: {"int": int, "float": float}.get(field.type) for field in dataclasses.fields(recipe)}
+    names = ", ".join(name for name, kind in kinds.items() if kind)
+    for setting in settings:
+        name, _, value = setting.partition("=")
+        try:
+            recipe = dataclasses.replace(recipe, **{name: kinds[name](value)})
+        except (KeyError, TypeError, ValueError):
+            raise ValueError(f"--set takes <name>=<number> with a name among {names}, got {setting!r}") from None
+    return recipe
+
+
 def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m engines.training", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -83,6 +97,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
     parser.add_argument("--scale", choices=("default", "large"), default="default", help="two CPU cores, or one data-centre GPU")
     parser.add_argument("--learning-rate-scale", type=float, default=1.0, help="multiply the recipe's learning rate")
+    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="change a number of the recipe, such as beta=4")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, help="output folder (default: checkpoints/<name>)")
     args = parser.parse_args(arguments)

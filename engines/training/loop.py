@@ -175,16 +175,19 @@ def fit(
     steps: int | None,
     resume: bool,
     seed: int = 0,
+    log_every: float = LOG_EVERY,
+    snapshot_size: int | None = None,
 ) -> Clock:
     """Train for a budget of minutes, or of steps, and leave weights, log and samples in `out`.
 
     kind: the engine that the network is for, None if it is only a part of one. images: uint8 (N, H, W, C) with one label each.
-    Seconds count training only, not the drawing of samples.
+    log_every: seconds between lines of the log. snapshot_size: pictures in each of the sets drawn on the way, by default as many as
+    figures need. Seconds count training only, not the drawing of samples.
     """
     # 1. Where the run stands
     out.mkdir(parents=True, exist_ok=True)
     clock, state_path, log_path = Clock(minutes, steps), out / "state" / "state.pt", out / "training.jsonl"
-    snapshots = Snapshots(out / "progress.npz", encoder, labels)
+    snapshots = Snapshots(out / "progress.npz", encoder, labels, size=snapshot_size)
     if resume and state_path.is_file():
         saved = torch.load(state_path, map_location=trainer.device, weights_only=True)
         trainer.load_state(saved["trainer"])
@@ -221,7 +224,7 @@ def fit(
         clock.seconds += time.perf_counter() - start
 
         due = snapshots.due(clock.progress)
-        if clock.seconds - logged > LOG_EVERY or due or clock.step == 1:
+        if clock.seconds - logged > log_every or due or clock.step == 1:
             logged = clock.seconds
             values = {key: round(value.item(), 5) for key, value in terms.items()}
             if not all(map(math.isfinite, values.values())):

@@ -20,10 +20,11 @@ SNAPSHOT_PIXELS = 2_000_000  # at most in each, colours counted
 class Snapshots:
     """Sets of pictures drawn from the average weights at a few moments of a run, for curves over training time."""
 
-    def __init__(self, path: Path, encoder: text.TextEncoder, labels: list[dict[str, str]]):
+    def __init__(self, path: Path, encoder: text.TextEncoder, labels: list[dict[str, str]], *, size: int | None = None):
+        """size: pictures in each set, by default as many as figures need."""
         self.path = path
         rng = np.random.default_rng(1)
-        size = min(SNAPSHOT_SIZE, SNAPSHOT_PIXELS // math.prod(encoder.world.image_shape))
+        size = size or min(SNAPSHOT_SIZE, SNAPSHOT_PIXELS // math.prod(encoder.world.image_shape))
         chosen = rng.integers(len(labels), size=size)
         self.captions = tuple(encoder.world.caption(labels[i], rng) for i in chosen)
         self.passed = 0  # moments behind us

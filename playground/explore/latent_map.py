@@ -6,14 +6,13 @@ many visitors move about and whatever the machine is drawing. The point where th
 
 from __future__ import annotations
 
-import io
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from engines.base import check_number
-from engines.images import grid, to_pil
+from engines.images import grid
 from engines.vae import VAEEngine
 from playground.gallery import Gallery
 
@@ -21,7 +20,6 @@ ENGINE = "digits/vae-map"  # trained without text, so that the two numbers say e
 EXTENT = 4.0  # both axes go from -EXTENT to EXTENT: four standard deviations of the prior
 POINTS = 49  # of the grid, along each axis
 DECODED_AT_ONCE = 245  # pictures
-QUALITY = 80  # of WebP
 
 
 @dataclass(frozen=True)
@@ -59,13 +57,6 @@ def check_point(z1: Any, z2: Any) -> np.ndarray:
     for name, value in (("z1", z1), ("z2", z2)):
         check_number(name, value, -EXTENT, EXTENT, integer=False)
     return np.array([[z1, z2]], np.float32)
-
-
-def webp(sheet: np.ndarray) -> bytes:
-    """The grid as a small file."""
-    file = io.BytesIO()
-    to_pil(sheet).save(file, "WEBP", quality=QUALITY)
-    return file.getvalue()
 
 
 def _unasked(n: int) -> tuple[tuple[str, ...], tuple[int, ...]]:

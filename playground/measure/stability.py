@@ -65,7 +65,7 @@ def _quoted(figure: Figure) -> Figure:
 
 def run(bench: Bench, family: str, seed: int, rate: float) -> dict[str, Any]:
     """Train once and judge the outcome; or what an earlier call found."""
-    name = f"seed-{seed}-rate-{rate:.2g}"
+    name = run_name(seed, rate)
     kept, folder = bench.out / bench.world.name / "stability" / family, WORKPLACE / ROW / family / name
     if (kept / f"{name}.json").is_file():
         return json.loads((kept / f"{name}.json").read_text())
@@ -86,6 +86,11 @@ def run(bench: Bench, family: str, seed: int, rate: float) -> dict[str, Any]:
     record["curve"] = read_curve(folder / "training.jsonl")
     (kept / f"{name}.json").write_text(json.dumps(record, indent=1) + "\n")
     return record
+
+
+def run_name(seed: int, rate: float) -> str:
+    """Of a run's files."""
+    return f"seed-{seed}-rate-{rate:.2g}"
 
 
 def judge_engine(bench: Bench, engine: engines.Engine) -> dict[str, float]:

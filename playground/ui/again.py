@@ -37,9 +37,9 @@ def build(background: Background, folder: Path, world: gr.Dropdown) -> None:
         shown = gr.HTML(elem_id="again", js_on_load=None)
 
     # 2. Handlers
-    def measure(world_name: str) -> Iterator[str]:
+    def measure(world_name: str, request: gr.Request) -> Iterator[str]:
         try:
-            job = _start(background, folder, world_name)
+            job = _start(background, folder, world_name, request.session_hash)
         except (Busy, ValueError) as error:
             yield f'<p class="problem" role="alert">{escape(str(error))}</p>'
             return
@@ -52,10 +52,13 @@ def build(background: Background, folder: Path, world: gr.Dropdown) -> None:
             ended = f'<p role="status">Done in {_minutes(time.time() - job.started)}.</p>'
         yield ended + side_by_side(world_name, folder)
 
+    def halt(request: gr.Request) -> None:
+        background.stop(request.session_hash)
+
     # 3. Wiring
     options: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
     start.click(measure, world, shown, concurrency_limit=8, **options)
-    stop.click(background.stop, None, None, queue=False, **options)
+    stop.click(halt, None, None, queue=False, **options)
 
 
 def progress(world_name: str, folder: Path, seconds: float) -> str:
@@ -79,14 +82,14 @@ def side_by_side(world_name: str, folder: Path) -> str:
     return f'<div class="scroll" tabindex="0" role="region" aria-label="Committed figures and those measured here">{table_html}</div>'
 
 
-def _start(background: Background, folder: Path, world_name: str) -> Job:
+def _start(background: Background, folder: Path, world_name: str, owner: str) -> Job:
     """Begin, or join the same measurement if it is running."""
     name = f"measuring {world_name}"
     if background.job and background.job.running and background.job.name == name:
         return background.job
     if world_name not in engines.world_names():
         raise ValueError(f"world must be one of {', '.join(engines.world_names())}, got {world_name!r}")
-    job = background.start(name, ["playground.measure", world_name, "--quick", "--out", str(folder)])
+    job = background.start(name, ["playground.measure", world_name, "--quick", "--out", str(folder)], owner=owner)
     shutil.rmtree(folder / world_name, ignore_errors=True)  # of an earlier measurement; the new one still loads its libraries
     return job
 

@@ -19,7 +19,7 @@ from playground.background import Background
 from playground.compare import Order
 from playground.explore import uploads
 from playground.machine import Machine
-from playground.ui import again, api, charts, compare_tab, explore_tab, learn_tab, link, table_tab, tour
+from playground.ui import again, api, charts, compare_tab, explore_tab, learn_tab, link, table_tab, tour, training_tab
 from playground.ui.compare_tab import CompareTab, default_order, refused
 from playground.ui.runs import Runs
 
@@ -27,7 +27,7 @@ TITLE = "Generative playground"
 STYLES = Path(__file__).with_name("page.css")
 TEMP_FOLDER = Path(tempfile.gettempdir()) / "generative-playground"
 MAX_BODY = 2 * uploads.MAX_BYTES  # bytes of a request; a file arrives in base64
-TABS = ("compare", "table", "explore", "learn")
+TABS = ("compare", "table", "explore", "training", "learn")
 
 HEADER = """
 <h1>Four ways to make a picture</h1>
@@ -53,7 +53,9 @@ def build(machine: Machine, start: Order | None = None) -> gr.Blocks:
                 again.build(background, TEMP_FOLDER / "measured", compared.world)
             with gr.Tab("Explore", id=TABS[2]) as explore_part:
                 items = explore_tab.build(machine, compared.start.world)
-            with gr.Tab("Learn", id=TABS[3]) as learn_part:
+            with gr.Tab("Training", id=TABS[3]) as training_part:
+                training_items = training_tab.build(background, TEMP_FOLDER / "trained", compared.start.world)
+            with gr.Tab("Learn", id=TABS[4]) as learn_part:
                 learnt = learn_tab.build()
         tour.build()
         api.build(machine)
@@ -62,14 +64,15 @@ def build(machine: Machine, start: Order | None = None) -> gr.Blocks:
         def restore(request: gr.Request) -> dict[Any, Any]:
             query = dict(request.query_params)
             chosen = {tabs: gr.Tabs(selected=query["tab"])} if query.get("tab") in TABS else {}
-            if query.get("item") in explore_tab.ITEMS:  # the scripts of the items read the rest of the link
-                chosen[items] = gr.Tabs(selected=query["item"])
+            for names, shown in ((explore_tab.ITEMS, items), (training_tab.ITEMS, training_items)):
+                if query.get("item") in names:  # the scripts of the items read the rest of the link
+                    chosen[shown] = gr.Tabs(selected=query["item"])
             return {**restored(compared, query), **chosen}
 
         # 3. Wiring
-        outputs = [*compared.inputs, *compared.settings.groups.values(), compared.panes, compared.linked, tabs, items]
+        outputs = [*compared.inputs, *compared.settings.groups.values(), compared.panes, compared.linked, tabs, items, training_items]
         demo.load(restore, None, outputs, show_progress="hidden", api_visibility="private")
-        for part, name in zip((compare_part, table_part, explore_part, learn_part), TABS, strict=True):
+        for part, name in zip((compare_part, table_part, explore_part, training_part, learn_part), TABS, strict=True):
             part.select(None, None, None, js=_remember_tab(name), api_visibility="private")
         shows = ((table_part, table_tab.show, table), (table_part, charts.draw, plots), (learn_part, learn_tab.show, learnt))
         for part, show, shown in shows:
@@ -88,7 +91,7 @@ def build(machine: Machine, start: Order | None = None) -> gr.Blocks:
 def restored(tab: CompareTab, query: dict[str, str]) -> dict[Any, Any]:
     """Updates that put the order of a link into the page and have it drawn; a bad link is explained.
 
-    Without an order in the link nothing is touched: the visitor may be typing already. A link to an item of Explore holds none.
+    Without an order in the link nothing is touched: the visitor may be typing already. A link to an item of a tab holds none.
     """
     if "item" in query or not any(name in link.FIELDS or "." in name for name in query):
         return {tab.linked: 0}

@@ -1,7 +1,7 @@
-// The walk (explore_tab.py): two ends, and per engine a strip of the pictures between them and an animation that goes there and back.
+// The walk (walk.py): two ends, and per engine a strip of the pictures between them and an animation that goes there and back.
 
 const STEP_MILLISECONDS = 120;
-const root = element.querySelector(".explore");
+const root = element.querySelector(".item");
 const { worlds, start, limits } = props.fixed;
 const rows = new Map(); // engine name -> its elements, pictures and place
 let run = "";
@@ -72,7 +72,7 @@ function buildRow(pane) {
   for (const [part, name] of [[row.play, "Play"], [row.gif, "Animation (GIF)"]]) part.setAttribute("aria-label", `${name}: ${pane.title}`);
   row.note = make("p", { class: "quiet" });
   row.moving = make("div", { class: "moving", hidden: "" }, row.player, make("div", {}, row.slider, make("div", { class: "buttons" }, row.play, row.gif)));
-  row.node = make("article", { class: "walked", "aria-label": pane.title }, make("header", {}, make("h2", { text: pane.title }), row.note), row.strip, row.moving);
+  row.node = make("article", { class: "card walked", "aria-label": pane.title }, make("header", {}, make("h2", { text: pane.title }), row.note), row.strip, row.moving);
   return row;
 }
 

@@ -1,9 +1,9 @@
-// The latent map (explore_tab.py): a plane of two latents. A moved point is shown at once, blended from the decoded grid that the browser
+// The latent map (map.py): a plane of two latents. A moved point is shown at once, blended from the decoded grid that the browser
 // has; where it rests the server decodes it exactly.
 
 const REST = 120; // milliseconds without a move
 const BACKGROUND_EVERY = 3; // one of so many decoded points is drawn behind the codes
-const root = element.querySelector(".explore");
+const root = element.querySelector(".item");
 const point = { z1: 0, z2: 0 };
 let map = null; // what server.open answered, and the pixels of its grid
 let resting = 0; // timer

@@ -1,8 +1,8 @@
-// Complete and repair (explore_tab.py): a picture, what is missing in it, and an order that draws the rest. The panes below show it.
+// Complete and repair (repair.py): a picture, what is missing in it, and an order that draws the rest. The panes below show it.
 
 const SIZE = 336; // pixels of the board's side
 const UPLOAD_MOST = props.fixed.max_bytes;
-const root = element.querySelector(".explore");
+const root = element.querySelector(".item");
 const { worlds, start } = props.fixed;
 const page = make("canvas"); // the picture itself, one pixel each
 const paper = page.getContext("2d", { willReadFrequently: true });

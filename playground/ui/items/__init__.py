@@ -1,0 +1,104 @@
+"""Items of the tabs Explore and Training: each is one custom component, a Python file and the script beside it. Here is what they share."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import gradio as gr
+
+import engines
+from engines import CheckpointError, worlds
+from playground.compare import Order, contained
+from playground.film import data_uri, png
+from playground.machine import Machine
+from playground.ui.compare_tab import RUNS_AT_ONCE, refused
+from playground.ui.panes import script, watch
+from playground.ui.runs import Runs
+
+ROOT = '<div class="item"></div>'
+KEPT = 24_000_000  # bytes of finished runs, of each item that keeps them
+
+
+def component(
+    name: str, functions: list[Callable[..., Any]], fixed: dict[str, Any] | None = None, *, tab: str = "explore", file: str = ""
+) -> gr.HTML:
+    """An item of a tab: a custom component. fixed: data its script needs from the start. file: name of the script, <name>.js by default."""
+    return gr.HTML(
+        value=None,
+        html_template=ROOT,
+        js_on_load=script("items/shared.js", f"items/{file or name}.js"),
+        server_functions=functions,
+        apply_default_css=False,
+        elem_id=f"item-{name}",
+        fixed={"tab": tab, **(fixed or {})},
+    )
+
+
+def wire(item: gr.HTML, shown: gr.HTML, read: Callable[[dict[str, Any]], Order], machine: Machine, runs: Runs, world: str) -> None:
+    """Draw what an item orders, and stop when it says so. read: its query -> an order, or ValueError."""
+
+    def carry_out(event: gr.EventData, request: gr.Request) -> Iterator[dict[str, Any]]:
+        started = time.time()
+        try:
+            order = read(event.order)
+        except (AttributeError, ValueError, CheckpointError) as error:
+            yield refused(world, str(error), started)
+            return
+        yield from watch(order, machine, runs, request.session_hash, started, linked=False)
+
+    def halt(request: gr.Request) -> None:
+        runs.stop(request.session_hash)
+
+    item.submit(
+        carry_out,
+        None,
+        shown,
+        concurrency_id="runs",
+        concurrency_limit=RUNS_AT_ONCE,
+        show_progress="hidden",
+        trigger_mode="multiple",
+        api_visibility="private",
+    )
+    item.clear(halt, None, None, queue=False, show_progress="hidden", api_visibility="private")
+
+
+def answered(make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """What `make` gives, or its message to the visitor."""
+    answer: dict[str, Any] = {}
+    with contained(lambda message: answer.update(error=message)):
+        answer.update(make())
+    return answer
+
+
+async def answered_by(machine: Machine, job: Callable[..., dict[str, Any]], *args: Any) -> dict[str, Any]:
+    """What a job on the machine gives, or its message; while it waits for its turn it holds none of Gradio's threads."""
+    answer: dict[str, Any] = {}
+    with contained(lambda message: answer.update(error=message)):
+        answer.update(await asyncio.wrap_future(machine.submit(job, *args)))
+    return answer
+
+
+def about(world_name: str) -> dict[str, Any]:
+    """What the scripts need to know of a world."""
+    world = worlds.load(world_name)
+    h, w, c = world.image_shape
+    return {
+        "name": world_name,
+        "title": world.title,
+        "examples": list(world.examples),
+        "height": h,
+        "width": w,
+        "channels": c,
+        "light_on_dark": world.light_on_dark,
+    }
+
+
+def engines_of(world_name: str) -> list[str]:
+    return [name for name in engines.available() if name.startswith(f"{world_name}/")]
+
+
+def uri(image: Any) -> str:
+    return data_uri(png(image), "image/png")

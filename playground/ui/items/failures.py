@@ -1,0 +1,46 @@
+"""The failure shelf: how each family goes wrong, in recorded runs."""
+
+from __future__ import annotations
+
+from html import escape
+from pathlib import Path
+
+import gradio as gr
+
+from playground.film import data_uri
+from playground.trainings import shelf
+from playground.trainings.shelf import SHELF, Exhibit, Recording
+from playground.ui.items import component
+from playground.ui.panes import title
+
+LEAD = """<p class="lead">Every family has its own way to go wrong. Each picture here is of a real run on this project's code, and
+below it stands the command that makes it again.</p>"""
+
+
+def build() -> gr.HTML:
+    """The item."""
+
+    def open(_: str) -> str:
+        return show()
+
+    return component("failures", [open], tab="training", file="document")
+
+
+def show(folder: Path = SHELF) -> str:
+    """The shelf's markup. Nothing in it comes from a visitor, and all of it is escaped."""
+    return LEAD + "".join(map(_exhibit, shelf.load(folder)))
+
+
+def _exhibit(exhibit: Exhibit) -> str:
+    heading = f"<h2>{escape(exhibit.title)} <small>{escape(title(exhibit.family))}</small></h2>"
+    recordings = "".join(map(_recording, exhibit.recordings))
+    return f'<section class="card exhibit">{heading}<p>{escape(exhibit.text)}</p><div class="recordings">{recordings}</div></section>'
+
+
+def _recording(recording: Recording) -> str:
+    if recording.picture:
+        uri = data_uri(recording.picture, "image/webp")
+        shown = f'<img src="{uri}" alt="Pictures drawn: {escape(recording.label)}" title="{escape(recording.made)}">'
+    else:
+        shown = '<p class="quiet">not recorded yet</p>'
+    return f"<figure>{shown}<figcaption><b>{escape(recording.label)}</b><code>{escape(recording.command)}</code></figcaption></figure>"
