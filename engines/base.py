@@ -187,6 +187,18 @@ class Frame:
     extra: dict[str, np.ndarray] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, eq=False)
+class Rebuilt:
+    """Pictures squeezed to a code and put together again from it.
+
+    images: uint8 (N, H, W, C). bits: float (N,), size of each picture's code. code: what it consists of, in words.
+    """
+
+    images: np.ndarray
+    bits: np.ndarray
+    code: str
+
+
 class Stopwatch:
     """Adds up the seconds spent inside its `with` blocks."""
 
@@ -209,6 +221,7 @@ class Engine:
     max_threads: of torch on a CPU; with more of them drawing a few pictures becomes no faster. latent: the entry of `frame.extra`
     with the vectors (N, D) that pictures are drawn from, which may be moved and drawn again; None where there is none. between: what a
     walk between two pictures interpolates, in words; None for engines that make separate choices, between which nothing lies.
+    rebuilds: whether it can look at a picture, so that `rebuild` works.
     """
 
     family: ClassVar[str]
@@ -216,6 +229,7 @@ class Engine:
     max_threads: ClassVar[int] = 64
     latent: ClassVar[str | None] = None
     between: ClassVar[str | None] = None
+    rebuilds: ClassVar[bool] = False
 
     def __init__(self, model: torch.nn.Module, text_encoder: Any, *, card: str = "", folder: Path | None = None):
         self.folder = folder
@@ -235,6 +249,10 @@ class Engine:
     def redraw(self, latents: np.ndarray, prompts: tuple[str, ...], seeds: tuple[int, ...]) -> np.ndarray:
         """Pictures, uint8 (N, H, W, C), of latents, float32 (N, D), with the prompts and seeds they came with."""
         raise NotImplementedError(f"{self.world.name}/{self.family} has no latent vector to draw from")
+
+    def rebuild(self, images: np.ndarray, prompts: tuple[str, ...]) -> Rebuilt:
+        """Squeeze pictures, uint8 (N, H, W, C), to codes and put them together again; the prompts say what is in them."""
+        raise NotImplementedError(f"{self.world.name}/{self.family} has no encoder")
 
     def save_model(self, folder: Path) -> None:
         """Write the weights in half precision, with their config."""

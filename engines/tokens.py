@@ -7,6 +7,7 @@ guidance the distribution is pushed away from what would come without the text. 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,8 +17,8 @@ import torch
 from torch import nn
 
 from engines import checkpoint
-from engines.base import Engine, Frame, Params, Request, Stopwatch, generators, guidance_slider, paste, slider
-from engines.images import fill_unknown, known_places, to_uint8
+from engines.base import Engine, Frame, Params, Rebuilt, Request, Stopwatch, generators, guidance_slider, paste, slider
+from engines.images import fill_unknown, known_places, to_float, to_uint8
 
 TOKENS_PER_FRAME = 4
 EMPTY = 0.0  # brightness, in [-1, 1], at which places without a token yet are shown
@@ -51,6 +52,7 @@ class TokenEngine(Engine):
 
     family = "autoregressive"
     params_type = TokenParams
+    rebuilds = True
 
     @staticmethod
     def load_model(folder: Path) -> nn.Module:
@@ -88,6 +90,15 @@ class TokenEngine(Engine):
                     seconds=watch.seconds,
                     extra={"tokens": self._grid(tokens, step), "probabilities": probabilities.cpu().numpy()},
                 )
+
+    @torch.inference_mode()
+    def rebuild(self, images: np.ndarray, prompts: tuple[str, ...]) -> Rebuilt:
+        """Through the tokens, which need no prompt."""
+        tokenizer = self.model.tokenizer
+        codes = tokenizer.encode(to_float(images).to(self.device))  # (N, digits, h, w)
+        count, size = math.prod(tokenizer.grid), tokenizer.codebook_size
+        code = f"{count} tokens out of a vocabulary of {size:,}"
+        return Rebuilt(to_uint8(tokenizer.decode(codes)), np.full(len(images), count * math.log2(size)), code)
 
     def show(self, tokens: torch.Tensor, said: int) -> np.ndarray:
         """Decode tokens (N, T) of which the first `said` are known, uint8 (N, H, W, C); the others' places are empty."""

@@ -19,7 +19,7 @@ import torch
 from torch import nn
 
 from engines import checkpoint
-from engines.base import Engine, Frame, Params, Request, Stopwatch, slider
+from engines.base import Engine, Frame, Params, Rebuilt, Request, Stopwatch, slider
 from engines.images import to_float, to_uint8
 from engines.latent_search import normal, search
 from engines.walk import along, draw_noise, lerp
@@ -47,6 +47,7 @@ class VAEEngine(Engine):
     params_type = VAEParams
     latent = "z"
     between = "the random vectors z, around the sphere they lie near"
+    rebuilds = True
 
     @staticmethod
     def load_model(folder: Path) -> nn.Module:
@@ -79,6 +80,15 @@ class VAEEngine(Engine):
         """Latents, the means that the encoder gives, float32 (N, D), of pictures, uint8 (N, H, W, C), and their prompts."""
         mean, _ = self.model.encode(to_float(images).to(self.device), self.condition(prompts, seeds))
         return mean.cpu().numpy()
+
+    @torch.inference_mode()
+    def rebuild(self, images: np.ndarray, prompts: tuple[str, ...]) -> Rebuilt:
+        """Through the encoder's means. The bits are what a latent says beyond the prior: its Kullback-Leibler divergence."""
+        told = self.condition(prompts, (0,) * len(images))
+        mean, log_var = self.model.encode(to_float(images).to(self.device), told)
+        nats = 0.5 * (mean.square() + log_var.exp() - 1 - log_var).sum(1)  # (N,)
+        code = f"{mean.shape[1]} numbers, each known only as well as its share of the bits"
+        return Rebuilt(to_uint8(self.model.decode(mean, told)), (nats / np.log(2)).cpu().numpy(), code)
 
     def condition(self, prompts: tuple[str, ...], seeds: tuple[int, ...]) -> torch.Tensor:
         """What the decoder is told beside the latent, (N, D): here the text."""

@@ -474,7 +474,7 @@ def test_uploads_are_read_or_explained(open_page, fake_address, tmp_path):
     tab = open_item(open_page, fake_address, "repair")
     board = tab.locator("canvas.board[data-missing]")
     board.wait_for()
-    chooser, status = tab.get_by_label("Your own"), tab.locator("#board-status")
+    chooser, status = tab.get_by_label("Your own"), tab.locator("#item-repair-status")
     sheet = Image.new("RGB", (120, 160), "white")
     ImageDraw.Draw(sheet).line([(20, 20), (90, 20), (50, 130)], "black", 12)
     sheet.save(tmp_path / "seven.jpg")

@@ -26,8 +26,8 @@ from playground.compare import Order, compare
 from playground.explore import latent_map, repair, uploads, walk
 from playground.gallery import Gallery
 from playground.recording import record
+from playground.ui.items import board as board_item
 from playground.ui.items import map as map_item
-from playground.ui.items import repair as repair_item
 from playground.ui.items import walk as walk_item
 from playground.ui.panes import view
 
@@ -383,11 +383,11 @@ def test_a_walk_is_kept_as_an_animation():
 )
 def test_an_upload_that_is_no_file_is_explained(content, message):
     with pytest.raises(ValueError, match=message):
-        repair_item.pack_upload(content, DIGITS)
+        board_item.pack_upload(content, DIGITS)
 
 
 def test_an_upload_is_shown_as_its_link_has_it():
-    answer = repair_item.pack_upload(base64.b64encode(packed(seven())).decode(), DIGITS)
+    answer = board_item.pack_upload(base64.b64encode(packed(seven())).decode(), DIGITS)
     shown = np.asarray(Image.open(io.BytesIO(base64.b64decode(answer["uri"].partition(",")[2]))))
     assert np.array_equal(shown, repair.decode_picture(answer["picture"], DIGITS)[..., 0])
     assert answer["notes"]

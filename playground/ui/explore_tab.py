@@ -5,10 +5,15 @@ from __future__ import annotations
 import gradio as gr
 
 from playground.machine import Machine
+from playground.ui.items import encode, repair, walk
 from playground.ui.items import map as map_item
-from playground.ui.items import repair, walk
 
-ITEMS = {"map": ("Latent map", map_item.build), "walk": ("Walk", walk.build), "repair": ("Repair", repair.build)}
+ITEMS = {
+    "map": ("Latent map", map_item.build),
+    "walk": ("Walk", walk.build),
+    "repair": ("Repair", repair.build),
+    "encode": ("Encode", encode.build),
+}
 
 
 def build(machine: Machine, world: str) -> gr.Tabs:

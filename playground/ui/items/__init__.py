@@ -23,13 +23,24 @@ KEPT = 24_000_000  # bytes of finished runs, of each item that keeps them
 
 
 def component(
-    name: str, functions: list[Callable[..., Any]], fixed: dict[str, Any] | None = None, *, tab: str = "explore", file: str = ""
+    name: str,
+    functions: list[Callable[..., Any]],
+    fixed: dict[str, Any] | None = None,
+    *,
+    tab: str = "explore",
+    scripts: tuple[str, ...] = (),
+    main: str = "",
 ) -> gr.HTML:
-    """An item of a tab: a custom component. fixed: data its script needs from the start. file: name of the script, <name>.js by default."""
+    """An item of a tab: a custom component.
+
+    fixed: data its script needs from the start. scripts: names of more files that it shares with others. main: name of its own file,
+    by default the item's.
+    """
+    files = ("shared", *scripts, main or name)
     return gr.HTML(
         value=None,
         html_template=ROOT,
-        js_on_load=script("items/shared.js", f"items/{file or name}.js"),
+        js_on_load=script(*(f"items/{file}.js" for file in files)),
         server_functions=functions,
         apply_default_css=False,
         elem_id=f"item-{name}",

@@ -23,7 +23,7 @@ def build() -> gr.HTML:
     def open(_: str) -> str:
         return show()
 
-    return component("failures", [open], tab="training", file="document")
+    return component("failures", [open], tab="training", main="document")
 
 
 def show(folder: Path = SHELF) -> str:

@@ -32,7 +32,7 @@ def build() -> gr.HTML:
     def open(_: str) -> str:
         return show()
 
-    return component("stability", [open], tab="training", file="document")
+    return component("stability", [open], tab="training", main="document")
 
 
 def show(root: Path = checkpoint.ROOT) -> str:

@@ -1,0 +1,64 @@
+// Encode your own (encode.py): a picture through every encoder and back, beside what was lost.
+
+const root = element.querySelector(".item");
+const { worlds, start } = props.fixed;
+let turn = 0; // counts the pictures encoded
+
+const found = make("div", { class: "encoded" });
+const told = make("p", { class: "quiet" });
+const copyButton = button("Copy link", () => { remember("encode", query()); copyAddress(copyButton, location.href); });
+const board = makeBoard({
+  worlds,
+  start,
+  limits: props.fixed,
+  tools: [["draw", "draw"], ["rub", "rub out"]],
+  label: "Picture to encode",
+  hooks: { shown: squeeze, emptied: () => board.say("Draw with the pointer, then encode.") },
+});
+root.append(
+  make("p", { class: "lead", text: "An encoder looks at a picture and keeps a code of it; a decoder draws from the code. How much has to be kept for the picture to come back? Choose a picture, upload one, or draw on it." }),
+  make(
+    "div",
+    { class: "repair" },
+    make("div", {}, board.canvas, board.status),
+    make("form", { class: "controls", onsubmit: (event) => { event.preventDefault(); squeeze(); } },
+      board.world.label, board.source, board.pointer,
+      make("div", { class: "buttons" }, make("button", { type: "submit", class: "primary", text: "Encode and decode" }), copyButton)),
+  ),
+  told,
+  found,
+);
+
+const query = () => ({ world: board.world.select.value, picture: board.written() });
+const grouped = (number) => Math.round(number).toLocaleString("en");
+
+async function squeeze() {
+  const mine = ++turn;
+  remember("encode", query());
+  const answer = await server.squeeze(query());
+  if (mine !== turn) return; // another picture was chosen meanwhile
+  if (answer.error) return board.say(answer.error, true);
+  setText(told, `As it is stored: ${grouped(answer.raw)} bits. The judge reads in it: “${answer.told}”. Encoders that want a text were told that.`);
+  found.replaceChildren(...answer.engines.map((engine) => card(engine, answer)));
+}
+
+function card(engine, { picture: original, raw }) {
+  const heading = make("h2", { text: engine.title });
+  if (engine.error) return make("article", { class: "card" }, heading, make("p", { class: "quiet", text: engine.error }));
+  const pictures = [["what went in", original], ["what came out", engine.picture], ["difference", engine.difference]].map(([text, src]) =>
+    make("figure", {}, make("img", { src, alt: `${engine.title}: ${text}` }), make("figcaption", { text })));
+  const quality = engine.psnr === null ? "exactly the same" : `${engine.psnr.toFixed(1)} dB`;
+  const size = `${grouped(engine.bits)} bits, ${engine.bits >= 1 ? `a ${grouped(raw / engine.bits)}th of the picture` : "next to nothing"}`;
+  return make("article", { class: "card", "aria-label": engine.title }, heading, make("div", { class: "triple" }, ...pictures),
+    make("p", {}, make("b", { text: quality }), " peak signal-to-noise ratio"), make("p", {}, make("b", { text: size }), `: ${engine.code}`));
+}
+
+async function restore() {
+  const link = remembered("encode");
+  if (link && worlds.some((entry) => entry.name === link.world)) board.world.select.value = link.world;
+  board.enter();
+  if (!link?.picture) return board.real(start.number);
+  await board.show(await server.picture({ world: board.world.select.value, picture: link.picture }));
+}
+
+restore();

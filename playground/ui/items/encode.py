@@ -1,0 +1,56 @@
+"""Encode your own: a picture through every engine's encoder and back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gradio as gr
+import numpy as np
+
+import engines
+from engines import worlds
+from playground.explore import encode, repair
+from playground.explore.encode import Blind, Encoded
+from playground.explore.latent_map import ENGINE as MAP_ENGINE
+from playground.machine import Machine
+from playground.ui.items import about, answered, answered_by, board, component, uri
+from playground.ui.panes import title
+
+
+def build(machine: Machine, world: str) -> gr.HTML:
+    """The item. world: the one that is chosen at first."""
+
+    async def squeeze(query: dict[str, Any]) -> dict[str, Any]:
+        checked = answered(lambda: {"image": repair.decode_picture(query.get("picture"), worlds.load(query.get("world")))})
+        if "error" in checked:
+            return checked
+        return await answered_by(machine, pack_encoded, machine, query["world"], checked["image"])
+
+    fixed = {"worlds": [about(name) for name in engines.world_names()], "start": {"world": world, "number": 3}, **board.LIMITS}
+    return component("encode", [*board.functions(), squeeze], fixed, scripts=("board",))
+
+
+def pack_encoded(machine: Machine, world_name: str, image: np.ndarray) -> dict[str, Any]:
+    """What every engine kept of a picture, as JSON data."""
+    found, told = encode.encode(machine, world_name, image)
+    return {
+        "told": told,
+        "raw": encode.raw_bits(worlds.load(world_name)),
+        "picture": uri(image),
+        "engines": [_pack(one, image) for one in found],
+    }
+
+
+def _pack(one: Encoded | Blind, image: np.ndarray) -> dict[str, Any]:
+    name = title(engines.engine_type(one.engine).family) + (", two numbers" if one.engine == MAP_ENGINE else "")
+    if isinstance(one, Blind):
+        return {"title": name, "error": one.reason}
+    difference = np.abs(one.image.astype(int) - image).astype(np.uint8)
+    return {
+        "title": name,
+        "picture": uri(one.image),
+        "difference": uri(difference),
+        "code": one.code,
+        "bits": one.bits,
+        "psnr": one.psnr if np.isfinite(one.psnr) else None,
+    }
