@@ -15,7 +15,7 @@ from importlib import import_module
 from pathlib import Path
 
 from engines import checkpoint, text
-from engines.base import FAMILIES, Engine, Frame, Known, Params, PromptError, Request, Toward
+from engines.base import FAMILIES, Engine, Frame, Inspection, Known, Params, PromptError, Request, Toward
 from engines.checkpoint import CheckpointError
 from engines.text import Reading
 
@@ -24,6 +24,7 @@ __all__ = [
     "CheckpointError",
     "Engine",
     "Frame",
+    "Inspection",
     "Known",
     "Params",
     "PromptError",

@@ -16,8 +16,8 @@ import torch
 from torch import nn
 
 from engines import checkpoint
-from engines.base import Engine, Frame, Params, Request, Stopwatch, generators, guidance_slider, paste, slider
-from engines.images import to_uint8
+from engines.base import Engine, Frame, Inspection, Params, Request, Stopwatch, generators, guidance_slider, paste, slider
+from engines.images import to_float, to_uint8
 
 PIXELS_PER_FRAME = 7
 EMPTY = 0.0  # brightness, in [-1, 1], at which pixels not drawn yet are shown
@@ -39,6 +39,7 @@ class AutoregressiveEngine(Engine):
     family = "autoregressive"
     params_type = AutoregressiveParams
     max_threads = 1  # a pixel is too little work to share out
+    inspects = True
 
     @staticmethod
     def load_model(folder: Path) -> nn.Module:
@@ -68,6 +69,34 @@ class AutoregressiveEngine(Engine):
                     seconds=watch.seconds,
                     extra={"probabilities": probabilities.cpu().numpy()},
                 )
+
+    def pieces(self) -> tuple[int, int]:
+        h, w, _ = self.model.config.image_shape
+        return h, w
+
+    @torch.inference_mode()
+    def inspect(self, frame: Frame, prompt: str, place: int) -> Inspection:
+        """Its attention is on whole rows; what the convolution sees beside it is not counted."""
+        from engines.networks.row_pixelcnn import dequantize, quantize
+
+        self.check_place(place)
+        model = self.model
+        (h, w), levels = self.pieces(), model.config.levels
+        indices = quantize(to_float(frame.images[:1])[:, 0].to(self.device), levels)  # (1, H, W)
+        logits, attention = model.attend(dequantize(indices, levels), self.text_encoder.encode((prompt,)))
+        y, x = divmod(place, w)
+        probabilities, candidates = logits[0, y, x].softmax(0).sort(descending=True)
+        said = int((candidates == indices[0, y, x]).nonzero())
+        looked = torch.zeros(h, w, device=self.device)
+        looked[:y] = attention[0, y, 1 : y + 1, None] / w  # the first of the attended is the text
+        return Inspection(
+            candidates=to_uint8(dequantize(candidates, levels).view(-1, 1, 1, 1)),
+            probabilities=probabilities.cpu().numpy(),
+            said=said,
+            said_probability=float(probabilities[said]),
+            attention=looked.cpu().numpy(),
+            words=(("the whole text", float(attention[0, y, 0])),),
+        )
 
     def _pixels(self, request: Request, params: AutoregressiveParams) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         """Brightness (N,) in [-1, 1] and probabilities (N, K) of one pixel after another, in raster order."""

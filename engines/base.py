@@ -42,8 +42,8 @@ def slider(
 
 def guidance_slider(default: float, maximum: float) -> Any:
     """How strongly the text steers, for engines that compare what they would draw with and without it."""
-    hint = "How hard the text pulls: 1 is plain conditional, high is exaggerated."
-    return slider(default, 1.0, maximum, 0.25, label="Guidance", hint=hint, dial=(1.0, 2.0, 4.0))
+    hint = "How hard the text pulls: 0 ignores it, 1 is plain conditional, high is exaggerated."
+    return slider(default, 0.0, maximum, 0.25, label="Guidance", hint=hint, dial=(1.0, 2.0, 4.0))
 
 
 def choice(default: str, options: tuple[str, ...], *, label: str, hint: str) -> Any:
@@ -199,6 +199,23 @@ class Rebuilt:
     code: str
 
 
+@dataclass(frozen=True, eq=False)
+class Inspection:
+    """How an engine that says one piece after another came to one of them, teacher-forced and before guidance.
+
+    candidates: what the likeliest pieces look like, uint8 (M, h, w, C), the likeliest first; probabilities: theirs, (M,).
+    said: index among the candidates of the piece that is there, -1 when it is none of them, and said_probability.
+    attention: share of its attention on the places before it, float (rows, columns) of the grid of pieces; words: on the text.
+    """
+
+    candidates: np.ndarray
+    probabilities: np.ndarray
+    said: int
+    said_probability: float
+    attention: np.ndarray
+    words: tuple[tuple[str, float], ...]
+
+
 class Stopwatch:
     """Adds up the seconds spent inside its `with` blocks."""
 
@@ -221,7 +238,8 @@ class Engine:
     max_threads: of torch on a CPU; with more of them drawing a few pictures becomes no faster. latent: the entry of `frame.extra`
     with the vectors (N, D) that pictures are drawn from, which may be moved and drawn again; None where there is none. between: what a
     walk between two pictures interpolates, in words; None for engines that make separate choices, between which nothing lies.
-    rebuilds: whether it can look at a picture, so that `rebuild` works.
+    rebuilds: whether it can look at a picture, so that `rebuild` works. inspects: whether `inspect` can say how it came to each piece.
+    scores: whether it holds a network that tells real pictures from drawn ones, so that `score` works.
     """
 
     family: ClassVar[str]
@@ -230,6 +248,8 @@ class Engine:
     latent: ClassVar[str | None] = None
     between: ClassVar[str | None] = None
     rebuilds: ClassVar[bool] = False
+    inspects: ClassVar[bool] = False
+    scores: ClassVar[bool] = False
 
     def __init__(self, model: torch.nn.Module, text_encoder: Any, *, card: str = "", folder: Path | None = None):
         self.folder = folder
@@ -253,6 +273,23 @@ class Engine:
     def rebuild(self, images: np.ndarray, prompts: tuple[str, ...]) -> Rebuilt:
         """Squeeze pictures, uint8 (N, H, W, C), to codes and put them together again; the prompts say what is in them."""
         raise NotImplementedError(f"{self.world.name}/{self.family} has no encoder")
+
+    def pieces(self) -> tuple[int, int]:
+        """Rows and columns of the grid of pieces that `inspect` knows."""
+        raise NotImplementedError(f"{self.world.name}/{self.family} does not draw piece by piece")
+
+    def inspect(self, frame: Frame, prompt: str, place: int) -> Inspection:
+        """How it came to piece `place` of a last frame's first picture, counted row by row. Raises ValueError for a place off the grid."""
+        raise NotImplementedError(f"{self.world.name}/{self.family} does not draw piece by piece")
+
+    def score(self, images: np.ndarray, prompts: tuple[str, ...]) -> np.ndarray:
+        """How real pictures, uint8 (N, H, W, C), look to its discriminator beside their prompts: float32 (N,), higher for more real."""
+        raise NotImplementedError(f"{self.world.name}/{self.family} holds no discriminator")
+
+    def check_place(self, place: int) -> None:
+        """Raise ValueError when a place is not on the grid of pieces."""
+        rows, columns = self.pieces()
+        check_number("place", place, 0, rows * columns - 1, integer=True)
 
     def save_model(self, folder: Path) -> None:
         """Write the weights in half precision, with their config."""

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -50,7 +51,7 @@ class DiffusionEngine(Engine):
     @torch.inference_mode()
     def generate(self, request: Request) -> Iterator[Frame]:
         from engines.networks.pixel_unet import fold, predict_x0, unfold
-        from engines.networks.schedule import make_scheduler, renoise
+        from engines.networks.schedule import make_scheduler, noise_left, renoise
 
         params = self.params(request)
         watch = Stopwatch(self.device)
@@ -82,5 +83,5 @@ class DiffusionEngine(Engine):
                 num_steps=params.num_inference_steps,
                 nfe=step * (1 if params.guidance_scale == 1 else 2),
                 seconds=watch.seconds,
-                extra={"x_t": to_uint8(unfold(x_t)), "timestep": t.numpy()},
+                extra={"x_t": to_uint8(unfold(x_t)), "noise": np.array(noise_left(scheduler, step))},
             )

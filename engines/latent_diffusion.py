@@ -91,7 +91,7 @@ class LatentDiffusionEngine(Engine):
     @torch.inference_mode()
     def generate(self, request: Request) -> Iterator[Frame]:
         from engines.networks.latent_diffusion import predict_v
-        from engines.networks.schedule import make_scheduler, renoise
+        from engines.networks.schedule import make_scheduler, noise_left, renoise
 
         params = self.params(request)
         guided = params.guidance_scale != 1
@@ -139,7 +139,11 @@ class LatentDiffusionEngine(Engine):
                 num_steps=params.num_inference_steps,
                 nfe=step * num_texts,
                 seconds=watch.seconds,
-                extra={"x_t": show_latents(x_t, images.shape[1]), "latents": x_t.cpu().numpy(), "timestep": t.numpy()},
+                extra={
+                    "x_t": show_latents(x_t, images.shape[1]),
+                    "latents": x_t.cpu().numpy(),
+                    "noise": np.array(noise_left(scheduler, step)),
+                },
             )
 
 

@@ -49,6 +49,7 @@ class StyleGANEngine(Engine):
     family = "gan"
     params_type = StyleGANParams
     latent = "w"
+    scores = True
     between = "the styles w, in a straight line"
     discriminator: nn.Module | None = None  # loaded when first asked
 

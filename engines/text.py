@@ -187,6 +187,10 @@ class T5Encoder(TextEncoder):
         hidden, mask = self.sequence(unique)
         return hidden[rows], mask[rows]
 
+    def written_tokens(self, prompt: str) -> list[str]:
+        """The tokens of a prompt as `encode_words` sees them, written out."""
+        return self.tokenizer.convert_ids_to_tokens(self.tokenize([prompt]).input_ids[0].tolist())
+
     @staticmethod
     def new_model(tokenizer: Any, *, width: int = 192, layers: int = 3, heads: int = 6) -> nn.Module:
         """An untrained model for a tokenizer."""

@@ -17,10 +17,11 @@ import torch
 from torch import nn
 
 from engines import checkpoint
-from engines.base import Engine, Frame, Params, Rebuilt, Request, Stopwatch, generators, guidance_slider, paste, slider
+from engines.base import Engine, Frame, Inspection, Params, Rebuilt, Request, Stopwatch, generators, guidance_slider, paste, slider
 from engines.images import fill_unknown, known_places, to_float, to_uint8
 
 TOKENS_PER_FRAME = 4
+CANDIDATES = 8  # tokens that an inspection shows
 EMPTY = 0.0  # brightness, in [-1, 1], at which places without a token yet are shown
 
 
@@ -53,6 +54,7 @@ class TokenEngine(Engine):
     family = "autoregressive"
     params_type = TokenParams
     rebuilds = True
+    inspects = True
 
     @staticmethod
     def load_model(folder: Path) -> nn.Module:
@@ -99,6 +101,40 @@ class TokenEngine(Engine):
         count, size = math.prod(tokenizer.grid), tokenizer.codebook_size
         code = f"{count} tokens out of a vocabulary of {size:,}"
         return Rebuilt(to_uint8(tokenizer.decode(codes)), np.full(len(images), count * math.log2(size)), code)
+
+    def pieces(self) -> tuple[int, int]:
+        return self.model.tokenizer.grid
+
+    @torch.inference_mode()
+    def inspect(self, frame: Frame, prompt: str, place: int) -> Inspection:
+        """A candidate's look is what the decoder makes of the picture's place when that token is put there."""
+        self.check_place(place)
+        tokens = torch.from_numpy(frame.extra["tokens"][:1]).to(self.device).flatten(1)  # (1, T)
+        text, mask = self.text_encoder.encode_words((prompt,))
+        logits, attention = self.model.transformer.attend(tokens, text, mask)  # (1, T, K), (1, T, L + T)
+        probabilities, candidates = logits[0, place].softmax(0).topk(CANDIDATES)
+        said = int(tokens[0, place])
+        told = attention[0, place, : text.shape[1]].tolist()
+        pictures = torch.zeros(tokens.shape[1], device=self.device)
+        pictures[:place] = attention[0, place, text.shape[1] + 1 :][:place]  # the first place after the text is the start
+        return Inspection(
+            candidates=self._patches(tokens, place, candidates),
+            probabilities=probabilities.cpu().numpy(),
+            said=_index(candidates.tolist(), said),
+            said_probability=float(logits[0, place].softmax(0)[said]),
+            attention=pictures.view(self.pieces()).cpu().numpy(),
+            words=tuple(zip(self.text_encoder.written_tokens(prompt), told, strict=True)),
+        )
+
+    def _patches(self, tokens: torch.Tensor, place: int, candidates: torch.Tensor) -> np.ndarray:
+        """The picture of tokens (1, T) at one place, with each of the candidates (M,) there: uint8 (M, h, w, C)."""
+        changed = tokens.repeat(len(candidates), 1)
+        changed[:, place] = candidates
+        images = self.show(changed, changed.shape[1])
+        (rows, columns), (height, width) = self.pieces(), images.shape[1:3]
+        h, w = height // rows, width // columns
+        y, x = place // columns * h, place % columns * w
+        return images[:, y : y + h, x : x + w]
 
     def show(self, tokens: torch.Tensor, said: int) -> np.ndarray:
         """Decode tokens (N, T) of which the first `said` are known, uint8 (N, H, W, C); the others' places are empty."""
@@ -148,6 +184,11 @@ class TokenEngine(Engine):
             yield token, probabilities
             if index + 1 < count:
                 logits = transformer.advance(token.repeat(len(text) // n), index + 1, mask, cache)
+
+
+def _index(items: list[int], item: int) -> int:
+    """Where an item is in a list, -1 where it is not."""
+    return items.index(item) if item in items else -1
 
 
 def restrict(logits: torch.Tensor, *, top_k: int = 0, top_p: float = 1.0) -> torch.Tensor:

@@ -13,6 +13,7 @@ from engines.images import grid, to_pil
 
 MAX_FRAMES = 60
 MAX_BYTES = 2_000_000  # of pixels per engine and run
+KEPT_EXTRAS = ("x_t", "noise", "tokens")  # of a frame's arrays: what can be looked at afterwards
 WEBP_QUALITY = 80
 
 
@@ -31,8 +32,8 @@ class Film:
         self._seen = 0
 
     def add(self, frame: Frame) -> None:
-        """Take the next frame; of its extra arrays only the noisy picture `x_t` stays."""
-        frame = replace(frame, extra={key: value for key, value in frame.extra.items() if key == "x_t"})
+        """Take the next frame; of its extra arrays only `KEPT_EXTRAS` stay."""
+        frame = replace(frame, extra={key: value for key, value in frame.extra.items() if key in KEPT_EXTRAS})
         if self.last is None:
             self.first_seconds = frame.seconds
         if self._seen % self._every == 0:

@@ -1,7 +1,10 @@
 """Replays, the failure shelf and trainings to watch, without Gradio running."""
 
+import dataclasses
 import json
 import math
+import shlex
+from importlib import import_module
 
 import numpy as np
 import pytest
@@ -10,6 +13,7 @@ from PIL import Image
 
 import engines
 from engines import CheckpointError, checkpoint, worlds
+from engines import __main__ as drawing
 from engines.training import __main__ as training
 from engines.training.gan import RECIPES as GAN_RECIPES
 from playground.background import Background, Busy
@@ -93,12 +97,17 @@ def test_the_page_gets_one_sheet_for_all_moments():
 def test_every_exhibit_compares_runs_that_the_command_line_takes():
     for exhibit in shelf.load():
         assert exhibit.family in engines.FAMILIES
-        assert len(exhibit.recordings) >= 2
+        assert len(exhibit.recordings) >= 3
         for recording in exhibit.recordings:
-            program, *arguments = recording.command.split(" ", 3)[2:]
-            assert program in ("engines", "engines.training")
-            assert "{" not in recording.command
-            assert arguments
+            _, _, program, *arguments = shlex.split(recording.command)
+            if program == "engines":
+                options, kind = drawing.parse(arguments)
+                kind.params_type(**{field.name: getattr(options, field.name) for field in dataclasses.fields(kind.params_type)})
+            else:
+                assert program == "engines.training"
+                options = training.parse(arguments)
+                family = options.name.partition("/")[2]
+                training.change(import_module(f"engines.training.{family}").RECIPES["digits"]["default"], options.set)
 
 
 def test_a_shelf_records_what_is_missing_and_nothing_twice(tmp_path, monkeypatch):

@@ -50,10 +50,26 @@ class RowPixelCNN(ModelMixin, ConfigMixin):
 
     def forward(self, canvas: torch.Tensor, text: torch.Tensor) -> torch.Tensor:
         """All pixels at once, for training: (N, H, W) in [-1, 1] and (N, D) -> logits (N, H, W, K)."""
-        h, w, _ = self.config.image_shape
-        rows = torch.cat([self.text(text)[:, None], self.row(canvas[:, :-1])], dim=1) + self.row_position  # (N, H, row_dim)
+        rows = self._rows(canvas, text)
         for block in self.row_blocks:
             rows = block(rows)
+        return self._score(canvas, rows)
+
+    def attend(self, canvas: torch.Tensor, text: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """As `forward`, and where every row looks: (N, H, H), the mean over layers and heads; column 0 is the text, i the row i - 1."""
+        rows, looked = self._rows(canvas, text), []
+        for block in self.row_blocks:
+            looked.append(block.attention(rows).mean(1))
+            rows = block(rows)
+        return self._score(canvas, rows), torch.stack(looked).mean(0)
+
+    def _rows(self, canvas: torch.Tensor, text: torch.Tensor) -> torch.Tensor:
+        """What the Transformer over rows begins with: the text, then all rows but the last, (N, H, row_dim)."""
+        return torch.cat([self.text(text)[:, None], self.row(canvas[:, :-1])], dim=1) + self.row_position
+
+    def _score(self, canvas: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
+        """Logits (N, H, W, K) from the canvas and what the rows have become."""
+        h, w, _ = self.config.image_shape
         context = self.context(rows).view(-1, h, w, self.config.context_dim)  # (N, H, W, context_dim)
         kernel = (self.neighbours.weight * self.past).view(-1, 1, self.config.rows_above + 1, 2 * self.config.columns_beside + 1)
         around = F.conv2d(self.pad(canvas)[:, None], kernel, self.neighbours.bias).permute(0, 2, 3, 1)  # (N, H, W, pixel_dim)
@@ -105,6 +121,13 @@ class CausalBlock(nn.Module):
         attended = F.scaled_dot_product_attention(q, k, v, is_causal=True)  # (N, heads, H, D / heads)
         rows = rows + self.out(attended.transpose(1, 2).reshape(n, h, d))
         return rows + self.mlp(self.norm_mlp(rows))
+
+    def attention(self, rows: torch.Tensor) -> torch.Tensor:
+        """Where each row looks: (N, H, D) -> (N, heads, H, H)."""
+        n, h, d = rows.shape
+        q, k, _ = self.qkv(self.norm_attention(rows)).view(n, h, 3, self.heads, d // self.heads).permute(2, 0, 3, 1, 4)
+        ahead = torch.ones(h, h, dtype=torch.bool, device=rows.device).triu(1)
+        return (q @ k.transpose(2, 3) / (d // self.heads) ** 0.5).masked_fill(ahead, -torch.inf).softmax(3)
 
     def step(self, row: torch.Tensor, index: int, keys: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
         """The same for row `index` alone, (N, D) -> (N, D); its key and value are written into the cache."""

@@ -26,6 +26,13 @@ def alphas_bar(device: torch.device | str = "cpu") -> torch.Tensor:
     return make_scheduler("DDPM", prediction_type="sample").alphas_cumprod.to(device)
 
 
+def noise_left(scheduler: SchedulerMixin, step: int) -> float:
+    """The share of noise, sqrt(1 - alpha_bar), in what a sampler has after `step` of its steps: 0 after the last."""
+    if step >= len(scheduler.timesteps):
+        return 0.0
+    return float((1 - scheduler.alphas_cumprod[scheduler.timesteps[step]]).sqrt())
+
+
 def renoise(x0: torch.Tensor, noise: torch.Tensor, alpha_bar: torch.Tensor) -> torch.Tensor:
     """What is known, as noisy as the rest of the picture is at this timestep, for filling in the rest.
 

@@ -62,6 +62,22 @@ class TokenTransformer(ModelMixin, ConfigMixin):
         hidden = self._run(torch.cat([self.text(text), pictures], dim=1), mask, count)
         return self._score(hidden[:, text.shape[1] :])
 
+    def attend(self, tokens: torch.Tensor, text: torch.Tensor, mask: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """As `forward`, and where every position looks: logits (N, T, K) and attention (N, T, L + T), the mean over layers and heads.
+
+        Among the T attended places of a picture the first is the start, the others are all tokens but the last.
+        """
+        usual = self.llama.config._attn_implementation
+        self.llama.set_attn_implementation("eager")  # the quicker ones do not tell
+        try:
+            embedded = torch.cat([self.text(text), self._picture(tokens[:, :-1])], dim=1)
+            out = self.llama(**self._inputs(embedded, mask, tokens.shape[1]), output_attentions=True)
+        finally:
+            self.llama.set_attn_implementation(usual)
+        length = text.shape[1]
+        attention = torch.stack(out.attentions).mean((0, 2))  # (N, L + T, L + T)
+        return self._score(out.last_hidden_state[:, length:]), attention[:, length:]
+
     def begin(self, text: torch.Tensor, mask: torch.Tensor) -> tuple[torch.Tensor, DynamicCache]:
         """Read the text; logits (N, K) of the first token and the cache of keys and values."""
         cache = DynamicCache()
@@ -97,7 +113,12 @@ class TokenTransformer(ModelMixin, ConfigMixin):
         return torch.cat([start, self._embed(before)], dim=1) + self.position[: before.shape[1] + 1]
 
     def _run(self, embedded: torch.Tensor, mask: torch.Tensor, count: int, cache: DynamicCache | None = None) -> torch.Tensor:
-        """Text and the first `count` picture positions through the layers, (N, L + count, width).
+        """Text and the first `count` picture positions through the layers, (N, L + count, width)."""
+        inputs = self._inputs(embedded, mask, count)
+        return self.llama(**inputs, past_key_values=cache, use_cache=cache is not None).last_hidden_state
+
+    def _inputs(self, embedded: torch.Tensor, mask: torch.Tensor, count: int) -> dict[str, torch.Tensor]:
+        """What the layers are given for text and the first `count` picture positions.
 
         A picture token's position does not depend on how long the text is, so padding changes nothing.
         """
@@ -106,9 +127,7 @@ class TokenTransformer(ModelMixin, ConfigMixin):
         places = torch.arange(count, device=mask.device) + self.config.max_text
         positions = torch.cat([torch.arange(length, device=mask.device), places]).expand(n, -1)
         attended = torch.cat([mask, mask.new_ones(n, count)], dim=1)
-        return self.llama(
-            inputs_embeds=embedded, attention_mask=attended, position_ids=positions, past_key_values=cache, use_cache=cache is not None
-        ).last_hidden_state
+        return {"inputs_embeds": embedded, "attention_mask": attended, "position_ids": positions}
 
 
 def loss(model: TokenTransformer, tokens: torch.Tensor, text: tuple[torch.Tensor, torch.Tensor]) -> dict[str, torch.Tensor]:

@@ -44,7 +44,9 @@ def encode(machine: Machine, world_name: str, image: np.ndarray) -> tuple[list[E
     names = [name for name in engines.available() if name.startswith(f"{world_name}/")]
     if MAP_ENGINE.startswith(f"{world_name}/"):
         names.insert(1, MAP_ENGINE)
-    return [_encode(machine, name, images, told) for name in names], told
+    return [
+        _encode(machine, name, images, "" if name == MAP_ENGINE else told) for name in names
+    ], told  # the map's was trained without text
 
 
 def raw_bits(world: Any) -> int:

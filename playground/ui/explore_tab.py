@@ -5,7 +5,7 @@ from __future__ import annotations
 import gradio as gr
 
 from playground.machine import Machine
-from playground.ui.items import encode, repair, walk
+from playground.ui.items import encode, inside, repair, walk
 from playground.ui.items import map as map_item
 
 ITEMS = {
@@ -13,6 +13,7 @@ ITEMS = {
     "walk": ("Walk", walk.build),
     "repair": ("Repair", repair.build),
     "encode": ("Encode", encode.build),
+    "inside": ("Look inside", inside.build),
 }
 
 

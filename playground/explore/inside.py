@@ -1,0 +1,112 @@
+"""Look inside: how each engine came to its picture, and whether the picture is a copy."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+import engines
+from engines import Inspection, worlds
+from engines.base import check_number
+from playground import gallery
+from playground.compare import Comparison, Order, Pane, make_params
+from playground.machine import Machine
+
+GUIDANCE = (0.0, 1.0, 3.0, 7.0)  # rows of the grid
+STEPS = (2, 5, 20, 100)  # its columns
+NEAREST = 3  # training pictures shown beside each picture
+COPY_PERCENTILE = 1.0  # of real pictures that nobody trained on: nearer to a training picture than these, a picture counts as a copy
+
+
+@dataclass(frozen=True, eq=False)
+class Checked:
+    """A picture beside the training pictures nearest to it.
+
+    nearest: uint8 (NEAREST, H, W, C), and their distances (NEAREST,) between the judge's features, in units of the distance below which a
+    picture counts as a copy. scores: what each discriminator of the world makes of the picture, by the engine that holds it.
+    """
+
+    engine: str
+    nearest: np.ndarray
+    distances: np.ndarray
+    scores: dict[str, float]
+
+    @property
+    def copied(self) -> bool:
+        return bool(self.distances[0] < 1)
+
+
+def order(query: Mapping[str, Any]) -> Order:
+    """The order in a visitor's query: world, prompt, seed. One picture of each engine. Raises ValueError naming what is wrong."""
+    return Order(query.get("world"), query.get("prompt"), query.get("seed"), 1)
+
+
+def find_pane(comparison: Comparison, name: Any) -> Pane:
+    """The pane of an engine that drew. Raises ValueError."""
+    for pane in comparison.panes:
+        if pane.name == name and pane.film.last:
+            return pane
+    raise ValueError("this engine drew no picture")
+
+
+def inspect(machine: Machine, comparison: Comparison, name: Any, place: Any) -> Inspection:
+    """How an engine came to one piece of its picture. To be called from within a job on the machine. Raises ValueError."""
+    pane = find_pane(comparison, name)
+    engine = machine.engine(pane.name)
+    if not engine.inspects:
+        raise ValueError(f"{pane.name} does not draw piece by piece")
+    return engine.inspect(pane.film.last, comparison.order.prompt, place)
+
+
+def check(machine: Machine, comparison: Comparison) -> list[Checked]:
+    """The nearest training pictures to every picture drawn, and the discriminators' scores. From within a job on the machine."""
+    world_name = comparison.order.world
+    shown, judge = _gallery(world_name), machine.judge(world_name)
+    unit, discriminators = copy_distance(world_name, judge), _discriminators(machine, world_name)
+    checked = []
+    for pane in comparison.panes:
+        if not pane.film.last:
+            continue
+        images = pane.film.last.images[:1]
+        indices, distances = shown.nearest(images, judge, count=NEAREST)
+        scores = {name: float(engine.score(images, (comparison.order.prompt,))[0]) for name, engine in discriminators.items()}
+        checked.append(Checked(pane.name, shown.training[indices[0]], distances[0] / unit, scores))
+    return checked
+
+
+@lru_cache(maxsize=4)
+def copy_distance(world_name: str, judge: Any) -> float:
+    """The distance to the nearest training picture of the gallery below which only `COPY_PERCENTILE` of held-out pictures lie."""
+    shown = _gallery(world_name)
+    _, distances = shown.nearest(shown.held_out, judge, count=1)
+    return float(np.percentile(distances, COPY_PERCENTILE))
+
+
+def draw_cell(machine: Machine, query: Mapping[str, Any]) -> np.ndarray:
+    """One cell of the grid: the picture of a prompt and a seed with a guidance and a number of steps, uint8 (H, W, C).
+
+    From within a job on the machine. Raises ValueError naming what is wrong.
+    """
+    asked, name = order(query), query.get("engine")
+    if name not in engines.available() or not name.startswith(f"{asked.world}/"):
+        raise ValueError(f"engine must be one of the world {asked.world}, got {name!r}")
+    values = {"guidance_scale": query.get("guidance"), "num_inference_steps": query.get("steps")}
+    check_number("guidance", values["guidance_scale"], GUIDANCE[0], GUIDANCE[-1], integer=False)
+    params = make_params(engines.engine_type(name).params_type, name, values)
+    *_, frame = machine.engine(name).generate(asked.request(params))
+    return frame.images[0]
+
+
+@lru_cache
+def _gallery(world_name: str) -> gallery.Gallery:
+    return gallery.load(worlds.load(world_name).name)
+
+
+def _discriminators(machine: Machine, world_name: str) -> dict[str, Any]:
+    """The engines of a world that can score pictures, by name; those that are not trained are left out."""
+    names = [name for name in engines.available() if name.startswith(f"{world_name}/") and engines.engine_type(name).scores]
+    return {name: machine.engine(name) for name in names if engines.is_trained(name)}

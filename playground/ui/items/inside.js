@@ -1,0 +1,213 @@
+// Look inside (inside.py): every engine draws one picture; then its pieces, its steps and its nearest relatives can be looked at.
+
+const root = element.querySelector(".item");
+const { worlds, start, guidance, steps } = props.fixed;
+const SIDE = 320; // pixels of a picture that pieces are chosen on
+let run = "";
+let started = 0;
+let wanted = null; // the piece that a link asks for
+
+const world = worldField(worlds, start.world);
+const prompt = textField(start.prompt);
+const seed = numberField(start.seed, 0, props.fixed.max_seed);
+const status = make("p", { class: "status", role: "status", "aria-live": "polite" });
+const parts = make("div", { class: "parts" });
+const copyButton = button("Copy link", () => copyAddress(copyButton, location.href));
+root.append(
+  make("p", { class: "lead", text: "One picture of each engine, opened up: how surely each piece was said and where the engine looked for it, how noise became a picture, and which training pictures come nearest." }),
+  make("form", { class: "controls", onsubmit: (event) => { event.preventDefault(); wanted = null; order(); } },
+    world.label, labelled("Prompt", prompt), labelled("Seed", seed),
+    make("div", { class: "buttons" }, make("button", { type: "submit", class: "primary", text: "Draw and look inside" }), button("Stop", () => trigger("clear")), copyButton)),
+  status,
+  parts,
+);
+world.select.addEventListener("change", () => (prompt.value = world.world.examples[0]));
+
+const query = () => ({ world: world.select.value, prompt: prompt.value.trim(), seed: numberIn(seed) });
+
+function order() {
+  remember("inside", query());
+  trigger("submit", { order: query() });
+}
+
+function show(view) {
+  if (!view || view.started < started) return; // the end of a run that a newer one replaced
+  if (view.started > started) parts.replaceChildren();
+  started = view.started;
+  const drawing = view.panes.find((pane) => pane.state === "drawing");
+  const texts = { waiting: "Waiting for a turn.", drawing: drawing ? `${drawing.title} draws.` : "Waiting for the next turn.", done: "", stopped: "Stopped.", failed: view.message };
+  setText(status, texts[view.state] ?? "");
+  status.dataset.state = view.state;
+  if (view.run && view.run !== run) open(view);
+}
+
+async function open(view) {
+  run = view.run;
+  const mine = run;
+  setText(status, "Opening the pictures.");
+  const answer = await server.look({ run });
+  if (mine !== run) return;
+  setText(status, answer.error ?? "");
+  status.dataset.state = answer.error ? "failed" : "done";
+  if (answer.error) return;
+  const failed = view.panes.filter((pane) => pane.error).map((pane) => make("p", { class: "quiet", text: `${pane.title}: ${pane.error}` }));
+  const asked = query();
+  const sections = await Promise.all([...answer.pieces.map(pieces), ...answer.steps.map((engine) => noise(engine, asked))]);
+  parts.replaceChildren(...failed, relatives(answer.checks, view), ...sections);
+}
+
+// ---- Nearest training pictures, and what a discriminator says ----
+
+function relatives(checks, view) {
+  const scored = checks.some((check) => check.scores.length);
+  const rows = checks.map((check) => {
+    const drawn = make("img", { src: view.panes.find((pane) => pane.name === check.engine).picture, alt: `${check.title}'s picture` });
+    const near = check.nearest.map((src, i) => make("figure", {}, make("img", { src, alt: `training picture ${i + 1}` }), make("figcaption", { text: check.distances[i].toFixed(2) })));
+    const verdict = make("td", { "data-verdict": check.copied ? "failed" : "fine" }, make("b", { text: check.copied ? "looks like a copy" : "no copy" }));
+    const scores = check.scores.map(([, score]) => make("td", { class: "number", text: score.toFixed(2) }));
+    return make("tr", {}, make("th", { scope: "row", text: check.title }), make("td", {}, drawn), make("td", {}, make("div", { class: "near" }, ...near)), verdict, ...scores);
+  });
+  const heads = ["engine", "its picture", "nearest training pictures", "copy?", ...(checks[0]?.scores ?? []).map(([name]) => `score by ${name}'s discriminator`)];
+  const note = scored ? "The score says how real a picture looks to the network that taught the GAN, beside the prompt; only its order means something." : "The discriminator that taught this world's GAN was not kept, so it cannot be asked.";
+  return section("Is it a copy?", "Distances between the judge's features, among the training pictures that ship with this page. Below 1, a picture is nearer to one of them than 99 of 100 real pictures that nobody trained on.",
+    make("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Nearest training pictures" }, make("table", {}, make("thead", {}, make("tr", {}, ...heads.map((text) => make("th", { scope: "col", text })))), make("tbody", {}, ...rows))),
+    make("p", { class: "quiet", text: note }));
+}
+
+function section(heading, text, ...children) {
+  return make("section", { class: "card opened", "aria-label": heading }, make("h2", { text: heading }), make("p", { text }), ...children);
+}
+
+// ---- Piece by piece ----
+
+async function pieces(engine) {
+  const image = await picture(engine.picture);
+  const canvas = make("canvas", {
+    width: SIDE, height: SIDE, tabindex: 0, role: "application",
+    "aria-label": `${engine.title}: choose a piece with the arrow keys or the pointer`,
+    onpointerdown: (event) => { const box = canvas.getBoundingClientRect(); go(Math.floor(((event.clientX - box.left) / box.width) * engine.columns), Math.floor(((event.clientY - box.top) / box.height) * engine.rows)); },
+    onkeydown: key,
+  });
+  const said = make("div", { class: "said", role: "status" });
+  let [x, y, turn] = [engine.columns >> 1, engine.rows >> 1, 0];
+
+  function key(event) {
+    const move = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[event.key];
+    if (!move) return;
+    event.preventDefault();
+    go(x + move[0], y + move[1]);
+  }
+
+  async function go(column, row) {
+    [x, y] = [Math.min(Math.max(column, 0), engine.columns - 1), Math.min(Math.max(row, 0), engine.rows - 1)];
+    const mine = ++turn;
+    paint();
+    const place = y * engine.columns + x;
+    remember("inside", { ...query(), piece: place });
+    const found = await server.inspect({ run, engine: engine.engine, place });
+    if (mine !== turn) return;
+    if (found.error) return setText(said, found.error);
+    paint(found.attention);
+    tell(found);
+  }
+
+  function paint(attention) {
+    const context = canvas.getContext("2d");
+    const [w, h] = [SIDE / engine.columns, SIDE / engine.rows];
+    context.imageSmoothingEnabled = false;
+    context.drawImage(image, 0, 0, SIDE, SIDE);
+    attention?.forEach((share, i) => {
+      context.fillStyle = `rgb(255 140 0 / ${0.75 * share})`;
+      context.fillRect((i % engine.columns) * w, Math.floor(i / engine.columns) * h, w, h);
+    });
+    context.lineWidth = 3;
+    context.strokeStyle = "#ff2d78";
+    context.strokeRect(x * w, y * h, w, h);
+  }
+
+  function tell(found) {
+    const bars = found.probabilities.slice(0, 8).map((probability, i) => {
+      const bar = make("span", { class: "bar" });
+      bar.style.setProperty("--share", probability);
+      return make("li", { "aria-current": i === found.said }, make("img", { src: found.candidates[i], alt: "" }), bar, make("span", { text: `${(100 * probability).toFixed(1)} %` }));
+    });
+    const words = found.words.map(([word, share]) => {
+      const node = make("span", { text: `${word} `, title: `${(100 * share).toFixed(1)} % of its attention` });
+      node.style.setProperty("--share", Math.min(1, 4 * share));
+      return node;
+    });
+    const surprise = -Math.log2(Math.max(found.said_probability, 1e-9));
+    said.replaceChildren(
+      make("p", {}, make("b", { text: `Row ${y + 1}, column ${x + 1}: ` }), `what is there had ${(100 * found.said_probability).toFixed(1)} % (${surprise.toFixed(1)} bits of surprise). The likeliest pieces:`),
+      make("ol", { class: "candidates" }, ...bars),
+      make("p", {}, `It looked at what was drawn before with ${(100 * found.pictures).toFixed(0)} % of its attention (orange), and at the text: `, make("span", { class: "attended" }, ...words)));
+  }
+
+  const link = wanted;
+  setTimeout(() => (link === null ? go(x, y) : go(link % engine.columns, Math.floor(link / engine.columns))));
+  return section(`${engine.title}, piece by piece`, "Choose a piece of the picture. The bars say how likely the engine found each candidate for it, given all pieces before; before guidance and temperature.", make("div", { class: "pieces" }, canvas, said));
+}
+
+// ---- Step by step ----
+
+async function noise(engine, asked) {
+  const [predicted, noisy] = await Promise.all([picture(engine.predicted), picture(engine.noisy)]);
+  const height = predicted.height / engine.steps.length;
+  const views = [["x_t: what it has", noisy], ["x0: the picture it expects", predicted]].map(([text, sheet]) => {
+    const canvas = make("canvas", { role: "img", "aria-label": text });
+    Object.assign(canvas, { width: predicted.width, height });
+    return { canvas, sheet, node: make("figure", {}, canvas, make("figcaption", { text })) };
+  });
+  const step = rangeField("Step", 0, 0, engine.steps.length - 1);
+  const level = make("p", { class: "when", role: "status" });
+  const stand = () => {
+    const i = Number(step.input.value);
+    for (const { canvas, sheet } of views) canvas.getContext("2d").drawImage(sheet, 0, -i * (sheet.height / engine.steps.length));
+    setText(step.shown, `${engine.steps[i]} of ${engine.total}`);
+    setText(level, `noise left: ${(100 * engine.noise[i]).toFixed(0)} %`);
+  };
+  step.input.addEventListener("input", stand);
+  step.input.value = Math.floor(engine.steps.length / 3);
+  stand();
+
+  const cells = new Map();
+  const rows = guidance.map((scale) => make("tr", {}, make("th", { scope: "row", text: `guidance ${scale}` }), ...steps.map((count) => {
+    const cell = make("td", {});
+    cells.set(`${scale} ${count}`, cell);
+    return cell;
+  })));
+  const table = make("table", { class: "grid" }, make("thead", {}, make("tr", {}, make("td"), ...steps.map((count) => make("th", { scope: "col", text: `${count} steps` })))), make("tbody", {}, ...rows));
+  const region = make("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Pictures by guidance and number of steps" }, table);
+  const progress = make("p", { class: "quiet", role: "status" });
+  region.hidden = true;
+  const begin = button("Draw the grid", async () => {
+    const mine = run;
+    begin.disabled = true;
+    region.hidden = false;
+    let done = 0;
+    for (const count of steps) for (const scale of guidance) {
+      setText(progress, `${done} of ${cells.size} pictures drawn.`);
+      const answer = await server.cell({ ...asked, engine: engine.engine, guidance: scale, steps: count });
+      if (mine !== run) return;
+      if (answer.error) return setText(progress, answer.error);
+      cells.get(`${scale} ${count}`).replaceChildren(make("img", { src: answer.picture, alt: `guidance ${scale}, ${count} steps` }));
+      done += 1;
+    }
+    setText(progress, "");
+    begin.disabled = false;
+  });
+  return section(`${engine.title}, step by step`, "Noise is cleared in steps. At each the network guesses the whole picture, and the sampler goes a part of the way there.",
+    make("div", { class: "noise" }, ...views.map(({ node }) => node), make("div", {}, step.node, level)),
+    make("p", { text: "The same noise, cleared with more or fewer steps, and with more or less pull by the text (guidance 0 does not hear it):" }), begin, progress, region);
+}
+
+watch("value", () => show(props.value));
+const link = remembered("inside");
+if (link && "prompt" in link) {
+  world.select.value = link.world ?? start.world;
+  if (world.select.selectedIndex < 0) world.select.value = start.world;
+  prompt.value = link.prompt;
+  seed.value = link.seed ?? "0";
+  wanted = /^\d+$/.test(link.piece ?? "") ? Number(link.piece) : null;
+  setTimeout(() => trigger("submit", { order: query() }));
+}

@@ -1,0 +1,232 @@
+"""What can be seen inside engines: codes, pieces, noise levels, nearest training pictures."""
+
+from __future__ import annotations
+
+import json
+import math
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import tiny_engines
+import torch
+
+import engines
+from engines import Request, worlds
+from engines.images import to_float
+from playground import gallery, metrics
+from playground.compare import Order, compare
+from playground.explore import encode, inside
+from playground.explore.encode import Blind, Encoded
+from playground.machine import Machine
+from playground.ui.items import encode as encode_item
+from playground.ui.items import inside as inside_item
+
+REBUILDERS = [name for name in tiny_engines.TINY if engines.engine_type(name).rebuilds]
+INSPECTED = [name for name in tiny_engines.TINY if engines.engine_type(name).inspects]
+DIGITS = worlds.load("digits")
+
+
+@pytest.fixture(scope="module")
+def machine():
+    """The shipped engines and judges."""
+    return Machine()
+
+
+def on(machine, job, *args):
+    return machine.submit(job, *args).result()
+
+
+def some_pictures(world, n=2):
+    return np.random.default_rng(0).integers(0, 256, (n, *world.image_shape), np.uint8)
+
+
+# Codes
+
+
+@pytest.mark.parametrize("name", REBUILDERS)
+def test_pictures_go_through_a_code_one_by_one(name):
+    engine = tiny_engines.make(name)
+    images, prompts = some_pictures(engine.world), tiny_engines.PROMPTS[engine.world.name]
+    both, alone = engine.rebuild(images, prompts), engine.rebuild(images[1:], prompts[1:])
+    assert (both.images.dtype, both.images.shape) == (np.uint8, images.shape)
+    assert np.abs(both.images[1].astype(int) - alone.images[0]).max() <= 1
+    assert both.bits.shape == (2,)
+    assert (both.bits > 0).all()
+    assert both.bits[1] == pytest.approx(alone.bits[0], rel=1e-4)
+
+
+def test_the_size_of_each_kind_of_code():
+    images, prompts = some_pictures(worlds.load("faces"), 1), ("a bald man",)
+    assert tiny_engines.make("faces/autoregressive").rebuild(images, prompts).bits[0] == 64 * math.log2(16)
+    assert tiny_engines.make("faces/diffusion").rebuild(images, prompts).bits[0] == 4 * 8 * 8 * 16
+    engine = tiny_engines.make("digits/vae")
+    images = some_pictures(DIGITS, 1)
+    mean, log_var = engine.model.encode(to_float(images), engine.text_encoder.encode(("7",)))
+    q, p = (torch.distributions.Normal(m, s) for m, s in ((mean, (0.5 * log_var).exp()), (0.0, 1.0)))
+    exact = torch.distributions.kl_divergence(q, p).sum().item() / math.log(2)
+    assert engine.rebuild(images, ("7",)).bits[0] == pytest.approx(exact, rel=1e-4)
+
+
+@pytest.mark.parametrize("name", sorted(set(tiny_engines.TINY) - set(REBUILDERS)))
+def test_engines_without_an_encoder_say_so(name):
+    engine = tiny_engines.make(name)
+    with pytest.raises(NotImplementedError, match=f"{name} has no encoder"):
+        engine.rebuild(some_pictures(engine.world), ("", ""))
+
+
+def test_psnr_of_a_known_error():
+    images = np.full((2, 4, 4, 1), 100, np.uint8)
+    others = images.copy()
+    others[1] += 5
+    exact, off = metrics.psnr(images, others)
+    assert exact == np.inf
+    assert off == pytest.approx(20 * math.log10(255 / 5))
+
+
+def test_more_numbers_bring_more_of_the_picture_back(machine):
+    image = gallery.load("digits").held_out[3]
+    found, told = on(machine, encode.encode, machine, "digits", image)
+    eight, two, *rest = found
+    assert isinstance(eight, Encoded)
+    assert isinstance(two, Encoded)
+    assert eight.psnr > two.psnr > 5
+    assert eight.bits > two.bits > 0
+    assert [type(one) for one in rest] == [Blind] * 3
+    assert engines.read("digits", told).attributes["digit"]
+    packed = on(machine, encode_item.pack_encoded, machine, "digits", image)
+    assert packed["raw"] == 28 * 28 * 8
+    json.dumps(packed)
+
+
+# Pieces
+
+
+@pytest.mark.parametrize("name", INSPECTED)
+def test_a_piece_is_inspected_with_the_odds_it_was_drawn_by(name):
+    engine = tiny_engines.make(name)
+    prompt = tiny_engines.PROMPTS[engine.world.name][0]
+    frames = list(engine.generate(Request(prompt, 4, params=engine.params_type(guidance_scale=1.0))))
+    rows, columns = engine.pieces()
+    for frame in frames[:: len(frames) // 3][:3]:
+        place = frame.step - 1
+        found = engine.inspect(frames[-1], prompt, place)
+        drawn_by = np.sort(frame.extra["probabilities"][0])[::-1][: len(found.probabilities)]
+        assert np.allclose(found.probabilities, drawn_by, atol=1e-4)
+        assert len(found.candidates) == len(found.probabilities)
+        if found.said >= 0:
+            assert found.said_probability == pytest.approx(found.probabilities[found.said], abs=1e-5)
+        assert found.attention.shape == (rows, columns)
+        assert found.attention.ravel()[place:].sum() == 0
+        assert found.attention.sum() + sum(share for _, share in found.words) <= 1 + 1e-4
+    assert found.attention.sum() > 0
+    for wrong in (-1, rows * columns, 1.5, None):
+        with pytest.raises(ValueError, match="place must be a whole number"):
+            engine.inspect(frames[-1], prompt, wrong)
+
+
+def test_the_transformers_attention_comes_with_the_usual_logits():
+    model = tiny_engines.token_painter().transformer
+    torch.manual_seed(0)
+    tokens, text, mask = torch.randint(16, (2, 64)), torch.randn(2, 5, 32), torch.tensor([[1, 1, 1, 1, 1], [1, 1, 1, 0, 0]])
+    with torch.no_grad():
+        logits, attention = model.attend(tokens, text, mask)
+        assert torch.allclose(logits, model(tokens, text, mask), atol=1e-4)
+    assert torch.allclose(attention.sum(2), torch.ones(2, 64), atol=1e-4)
+    assert attention[1, :, 3:5].abs().max() == 0  # padding
+    assert attention[:, :, 5:].triu(1).abs().max() == 0  # what comes later
+
+
+def test_the_rows_attention_comes_with_the_usual_logits():
+    model = tiny_engines.row_pixel_cnn().eval()
+    canvas, text = torch.rand(2, 28, 28) * 2 - 1, torch.randn(2, 32)
+    with torch.no_grad():
+        logits, attention = model.attend(canvas, text)
+        assert torch.allclose(logits, model(canvas, text), atol=1e-5)
+    assert torch.allclose(attention.sum(2), torch.ones(2, 28), atol=1e-5)
+    assert attention.triu(1).abs().max() == 0
+
+
+# Steps
+
+
+@pytest.mark.parametrize("name", ["digits/diffusion", "faces/diffusion"])
+def test_the_noise_left_falls_to_nothing(name):
+    engine = tiny_engines.make(name)
+    levels = [float(f.extra["noise"]) for f in engine.generate(Request("", 1, params=engine.params_type(num_inference_steps=6)))]
+    assert levels == sorted(levels, reverse=True)
+    assert 0 < levels[0] < 1
+    assert levels[-1] == 0
+
+
+@pytest.mark.parametrize("name", ["digits/autoregressive", "digits/diffusion", "faces/autoregressive", "faces/diffusion"])
+def test_guidance_of_nothing_does_not_hear_the_text(name):
+    engine = tiny_engines.make(name)
+    steps = {"num_inference_steps": 3} if "diffusion" in name else {}
+    unguided = engine.params_type(guidance_scale=0.0, **steps)
+    deaf, other = (list(engine.generate(Request(p, 2, params=unguided)))[-1].images for p in tiny_engines.PROMPTS[engine.world.name])
+    assert np.abs(deaf.astype(int) - other).max() <= 1
+
+
+# Runs
+
+
+@pytest.fixture(scope="module")
+def run(machine):
+    *_, comparison = compare(Order("digits", "a bold 7", 7, 1, settings={"diffusion": {"num_inference_steps": 4}}), machine)
+    return comparison
+
+
+def test_a_run_is_opened(machine, run):
+    packed = on(machine, inside_item.pack_run, machine, run)
+    assert [check["title"] for check in packed["checks"]] == ["VAE", "GAN", "Autoregressive", "Diffusion"]
+    assert all(len(check["nearest"]) == inside.NEAREST for check in packed["checks"])
+    assert [(one["rows"], one["columns"]) for one in packed["pieces"]] == [(28, 28)]
+    assert [one["noise"][-1] for one in packed["steps"]] == [0]
+    json.dumps(packed)
+    json.dumps(on(machine, lambda: inside_item.pack_inspection(inside.inspect(machine, run, "digits/autoregressive", 400))))
+
+
+def test_a_training_picture_is_found_to_be_a_copy(machine, run):
+    shown = gallery.load("digits")
+    frame = SimpleNamespace(images=shown.training[5:6])
+    pane = SimpleNamespace(name="digits/gan", film=SimpleNamespace(last=frame))
+    (checked,) = on(machine, inside.check, machine, SimpleNamespace(order=run.order, panes=[pane]))
+    assert np.array_equal(checked.nearest[0], shown.training[5])
+    assert checked.distances[0] == pytest.approx(0, abs=0.05)
+    assert checked.copied
+    new = [one for one in on(machine, inside.check, machine, run) if not one.copied]
+    assert len(new) >= 3
+
+
+def test_what_cannot_be_looked_at_is_explained(machine, run):
+    for name, message in (("digits/gan", "does not draw piece by piece"), ("digits/none", "drew no picture"), (None, "drew no picture")):
+        with pytest.raises(ValueError, match=message):
+            on(machine, inside.inspect, machine, run, name, 3)
+
+
+CELL = {"world": "digits", "prompt": "7", "seed": 1, "engine": "digits/diffusion", "guidance": 0.0, "steps": 2}
+
+
+def test_a_cell_of_the_grid_is_the_engines_own_picture(machine):
+    drawn = on(machine, inside.draw_cell, machine, CELL)
+    engine = engines.load("digits/diffusion")
+    params = engine.params_type(guidance_scale=0.0, num_inference_steps=2)
+    *_, frame = engine.generate(Request("7", 1, params=params))
+    assert np.abs(drawn.astype(int) - frame.images[0]).max() <= 1
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"engine": "faces/diffusion"}, "engine must be one of the world digits"),
+        ({"engine": "digits/vae"}, "has no setting"),
+        ({"guidance": "much"}, "guidance must be a number from 0 to 7"),
+        ({"guidance": 9}, "guidance must be a number from 0 to 7"),
+        ({"steps": 1000}, "num_inference_steps must be"),
+        ({"seed": -1}, "seed must be"),
+    ],
+)
+def test_a_wrong_cell_is_explained(machine, change, message):
+    with pytest.raises(ValueError, match=message):
+        on(machine, inside.draw_cell, machine, CELL | change)
