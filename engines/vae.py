@@ -45,7 +45,7 @@ class VAEEngine(Engine):
 
     family = "vae"
     params_type = VAEParams
-    latent = "z"
+    latent = "code"
     between = "the random vectors z, around the sphere they lie near"
     rebuilds = True
 
@@ -68,12 +68,20 @@ class VAEEngine(Engine):
             return
         with watch():
             x = self.model.decode(z, asked)  # (N, C, H, W)
-        yield Frame(to_uint8(x), step=1, num_steps=1, nfe=1, seconds=watch.seconds, extra={"z": z.cpu().numpy()})
+        extra = {"z": z.cpu().numpy(), "code": torch.cat([z, asked], dim=1).cpu().numpy()}
+        yield Frame(to_uint8(x), step=1, num_steps=1, nfe=1, seconds=watch.seconds, extra=extra)
 
     @torch.inference_mode()
     def redraw(self, latents: np.ndarray, prompts: tuple[str, ...], seeds: tuple[int, ...]) -> np.ndarray:
-        z = torch.from_numpy(latents).to(self.device)
-        return to_uint8(self.model.decode(z, self.condition(prompts, seeds)))
+        """Of all that the decoder draws from: z and, after it, what `condition` made of the prompt, as the style w of a GAN holds both."""
+        size = self.model.config.latent_dim
+        z, asked = torch.from_numpy(latents).to(self.device).tensor_split([size], dim=1)
+        return to_uint8(self.model.decode(z, asked))
+
+    @torch.inference_mode()
+    def decode(self, z: np.ndarray, prompts: tuple[str, ...], seeds: tuple[int, ...]) -> np.ndarray:
+        """Pictures, uint8 (N, H, W, C), of random vectors z, float32 (N, latent_dim), and prompts."""
+        return to_uint8(self.model.decode(torch.from_numpy(z).to(self.device), self.condition(prompts, seeds)))
 
     @torch.inference_mode()
     def encode(self, images: np.ndarray, prompts: tuple[str, ...], seeds: tuple[int, ...]) -> np.ndarray:

@@ -43,7 +43,7 @@ def encode(machine: Machine, world_name: str, image: np.ndarray) -> tuple[list[E
     told = world.compose(seen, np.random.default_rng(0), everything=True).text
     names = [name for name in engines.available() if name.startswith(f"{world_name}/")]
     if MAP_ENGINE.startswith(f"{world_name}/"):
-        names.insert(1, MAP_ENGINE)
+        names.append(MAP_ENGINE)
     return [
         _encode(machine, name, images, "" if name == MAP_ENGINE else told) for name in names
     ], told  # the map's was trained without text

@@ -1,7 +1,8 @@
 """Facial manipulation: following one fixed direction in an engine's latent space to change one thing about a face.
 
 A direction is the mean difference that one word of the prompt makes to the latents of faces drawn from the same random numbers, so it
-is found from samples, without labels or a judge. It must then work on other faces, whatever their prompts.
+is found from samples, without labels or a judge. It must then work on other faces, whatever their prompts. A latent is all that the last
+network draws from, after the text: the style w of a GAN; z and the attributes, as numbers, of a VAE.
 """
 
 from __future__ import annotations

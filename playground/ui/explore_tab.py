@@ -5,12 +5,13 @@ from __future__ import annotations
 import gradio as gr
 
 from playground.machine import Machine
-from playground.ui.items import encode, inside, repair, walk
+from playground.ui.items import edit, encode, inside, repair, walk
 from playground.ui.items import map as map_item
 
 ITEMS = {
     "map": ("Latent map", map_item.build),
     "walk": ("Walk", walk.build),
+    "edit": ("Face editor", edit.build),
     "repair": ("Repair", repair.build),
     "encode": ("Encode", encode.build),
     "inside": ("Look inside", inside.build),

@@ -66,7 +66,9 @@ function makeBoard({ worlds, start, limits, tools, label, hooks = {} }) {
     await show(await server.picture({ world: world.select.value, picture: `held-out-${n}` }));
   }
 
-  const another = () => real(Math.floor(Math.random() * (Number(number.max) + 1)));
+  function another() {
+    return real(Math.floor(Math.random() * (Number(number.max) + 1)));
+  }
 
   function blank() {
     paper.fillStyle = world.world.light_on_dark ? "#000000" : "#ffffff";

@@ -48,7 +48,7 @@ function card(engine, { picture: original, raw }) {
   const pictures = [["what went in", original], ["what came out", engine.picture], ["difference", engine.difference]].map(([text, src]) =>
     make("figure", {}, make("img", { src, alt: `${engine.title}: ${text}` }), make("figcaption", { text })));
   const quality = engine.psnr === null ? "exactly the same" : `${engine.psnr.toFixed(1)} dB`;
-  const size = `${grouped(engine.bits)} bits, ${engine.bits >= 1 ? `a ${grouped(raw / engine.bits)}th of the picture` : "next to nothing"}`;
+  const size = `${grouped(engine.bits)} bits, ${engine.bits >= 1 ? `1/${grouped(raw / engine.bits)} of the picture` : "next to nothing"}`;
   return make("article", { class: "card", "aria-label": engine.title }, heading, make("div", { class: "triple" }, ...pictures),
     make("p", {}, make("b", { text: quality }), " peak signal-to-noise ratio"), make("p", {}, make("b", { text: size }), `: ${engine.code}`));
 }

@@ -63,8 +63,14 @@ async function card(engine) {
 }
 
 const minutes = (seconds) => (seconds < 100 ? `${seconds.toFixed(0)} s` : `${(seconds / 60).toFixed(0)} min`);
-const move = () => shown.forEach((engine) => engine.at(Number(place.input.value) / 100));
-const settle = () => remember("replay", { world: world.select.value, at: place.input.value });
+
+function move() {
+  for (const engine of shown) engine.at(Number(place.input.value) / 100);
+}
+
+function settle() {
+  remember("replay", { world: world.select.value, at: place.input.value });
+}
 
 function run() {
   if (Number(place.input.value) >= 100) setRange(place, 0);

@@ -1,0 +1,106 @@
+"""The face editor: move one and the same face along directions, and do the nearest thing with engines that have none.
+
+All engines start from one sentence that names every attribute of a face. Engines with a latent follow directions in it
+(`playground.directions`), as far as the sliders say. The others draw again from the same random numbers, with the sentence changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+import engines
+from engines import CheckpointError, Request, worlds
+from engines.base import check_number
+from engines.vae import complete
+from playground import directions
+from playground.machine import Machine, threads_for
+from playground.measure.manipulation import EDITS
+
+LEAST, MOST, STEP = -1.0, 1.5, 0.05  # of a slider; 1 is the whole change
+ON = 0.5  # amount from which an engine without directions is asked for the change
+
+
+@dataclass(frozen=True)
+class Wish:
+    """A face and what is to be changed about it: the sentence before and after, and how far to go along each direction."""
+
+    world: str
+    before: str
+    after: str
+    seed: int
+    amounts: Mapping[str, float]
+
+
+@dataclass(frozen=True, eq=False)
+class Edited:
+    """A face before and after, uint8 (H, W, C), and what the judge reads in each.
+
+    along: whether directions in a latent were followed. scores: what the world's discriminator says of the two, None where there is none.
+    """
+
+    engine: str
+    along: bool
+    before: np.ndarray
+    after: np.ndarray
+    readings: tuple[dict[str, str], dict[str, str]]
+    scores: tuple[float, float] | None
+
+    def leaked(self, wanted: set[str]) -> dict[str, tuple[str, str]]:
+        """Attributes that changed though they were not among those `wanted`, with their values before and after."""
+        first, second = self.readings
+        return {key: (first[key], second[key]) for key in first if first[key] != second[key] and key not in wanted}
+
+
+def wish(machine: Machine, query: Mapping[str, Any]) -> Wish:
+    """What a visitor's query asks for: world, prompt, seed, amounts. From within a job on the machine. Raises ValueError."""
+    world_name = query.get("world")
+    if world_name not in directions.WORLDS or world_name not in engines.world_names():
+        raise ValueError(f"no directions are known in the world {world_name!r}")
+    request, world = Request(query.get("prompt"), query.get("seed")), worlds.load(world_name)
+    amounts = query.get("amounts")
+    known = {f"{key} {value}": (key, value) for key, value in EDITS}
+    if not isinstance(amounts, Mapping) or not amounts.keys() <= known.keys():
+        raise ValueError(f"amounts must be given for {', '.join(known)}, got {amounts!r}")
+    for name, amount in amounts.items():
+        check_number(name, amount, LEAST, MOST, integer=False)
+    reading = machine.read(world_name, request.prompts[0])
+    label = complete(world, reading.attributes, request.seed)
+    changed = world.hide(label | {key: value for name, (key, value) in known.items() if amounts.get(name, 0) >= ON})
+    before, after = (world.compose(which, np.random.default_rng(request.seed), everything=True).text for which in (label, changed))
+    return Wish(world_name, before, after, request.seed, amounts)
+
+
+def edit(machine: Machine, asked: Wish, name: str) -> Edited:
+    """What an engine makes of it. From within a job on the machine. Raises ValueError and CheckpointError."""
+    if name not in engines.available() or not name.startswith(f"{asked.world}/"):
+        raise ValueError(f"engine must be one of the world {asked.world}, got {name!r}")
+    engine, judge = machine.engine(name), machine.judge(asked.world)
+    with threads_for(engine):
+        *_, frame = engine.generate(Request(asked.before, asked.seed))
+        if engine.latent:
+            known = directions.load(name)
+            step = sum(amount * known[key] for key, amount in asked.amounts.items())
+            after = engine.redraw(frame.extra[engine.latent] + np.float32(step), (asked.before,), (asked.seed,))
+        else:
+            *_, last = engine.generate(Request(asked.after, asked.seed))
+            after = last.images
+    pictures = np.concatenate([frame.images, after])
+    found, values = judge.attributes(pictures), worlds.load(asked.world).attributes
+    readings = tuple({key: values[key][int(found[key][i])] for key in values} for i in (0, 1))
+    return Edited(name, bool(engine.latent), pictures[0], pictures[1], readings, _scores(machine, asked, pictures))
+
+
+def _scores(machine: Machine, asked: Wish, pictures: np.ndarray) -> tuple[float, float] | None:
+    """What the first discriminator of the world says of the pictures before and after, each beside its own sentence."""
+    for name in engines.available():
+        if name.startswith(f"{asked.world}/") and engines.engine_type(name).scores and engines.is_trained(name):
+            try:
+                first, second = machine.engine(name).score(pictures, (asked.before, asked.after))
+            except CheckpointError:
+                return None
+            return float(first), float(second)
+    return None

@@ -1,0 +1,113 @@
+// The face editor (edit.py): sliders move a face along directions; engines without any draw again when a slider is let go.
+
+const root = element.querySelector(".item");
+const { worlds, edits, start, limits } = props.fixed;
+const cards = new Map(); // engine name -> its elements
+const busy = { along: false, again: false }; // one request of each kind is on its way at a time
+const waiting = { along: false, again: false }; // and the latest wish waits for it
+
+const world = worldField(worlds, start.world);
+const prompt = textField(start.prompt);
+const seed = numberField(start.seed, 0, limits.seed);
+const sliders = edits.map(({ name, label }) => ({ name, ...rangeField(label, 0, limits.least, limits.most, limits.step) }));
+const status = make("p", { class: "status", role: "status", "aria-live": "polite" });
+const sentence = make("p", { class: "quiet" });
+const shown = make("div", { class: "replays" });
+const copyButton = button("Copy link", () => copyAddress(copyButton, location.href));
+root.append(
+  make("p", { class: "lead", text: "One face, four engines. Sliders follow directions found in the latents of the GAN and the VAE; the judge says what it reads before and after, and what changed that should not have. The other two do the nearest thing they can: draw again from the same random numbers, with one word of the sentence changed." }),
+);
+if (worlds.length) {
+  root.append(
+    make("form", { class: "controls", onsubmit: (event) => { event.preventDefault(); draw(); } },
+      world.label, labelled("Prompt", prompt), labelled("Seed", seed),
+      make("div", { class: "buttons" }, make("button", { type: "submit", class: "primary", text: "Draw the face" }), button("Back to 0", reset), copyButton),
+      make("fieldset", {}, make("legend", { text: "Change" }), ...sliders.map((slider) => slider.node))),
+    status, sentence, shown);
+  for (const slider of sliders) {
+    slider.input.addEventListener("input", () => ask("along"));
+    slider.input.addEventListener("change", () => { note(); ask("again"); });
+  }
+  world.select.addEventListener("change", draw);
+  restore();
+} else {
+  root.append(make("p", { class: "quiet", text: "No world with faces is trained yet." }));
+}
+
+function query() {
+  const amounts = Object.fromEntries(sliders.map(({ name, input }) => [name, Number(input.value)]));
+  return { world: world.select.value, prompt: prompt.value.trim(), seed: numberIn(seed), amounts };
+}
+
+function note() {
+  const { amounts, ...rest } = query();
+  remember("edit", { ...rest, ...amounts });
+}
+
+function draw() {
+  cards.clear();
+  for (const engine of world.world.engines) cards.set(engine.name, card(engine));
+  shown.replaceChildren(...[...cards.values()].map(({ node }) => node));
+  note();
+  ask("along");
+  ask("again");
+}
+
+function reset() {
+  for (const slider of sliders) setRange(slider, 0);
+  draw();
+}
+
+// Ask for the engines of one kind: those that move along directions, or those that draw again.
+async function ask(kind) {
+  if (busy[kind]) return (waiting[kind] = true);
+  const names = world.world.engines.filter(({ along }) => along === (kind === "along")).map(({ name }) => name);
+  if (!names.length) return;
+  busy[kind] = true;
+  const answer = await server.change({ ...query(), engines: names });
+  busy[kind] = false;
+  setText(status, answer.error ?? "");
+  status.dataset.state = answer.error ? "failed" : "";
+  if (!answer.error) {
+    setText(sentence, `The face: “${answer.before}”`);
+    for (const [name, found] of Object.entries(answer.engines)) cards.get(name)?.show(found, answer);
+    root.dataset.answered = Number(root.dataset.answered ?? 0) + 1;
+  }
+  if (waiting[kind]) {
+    waiting[kind] = false;
+    ask(kind);
+  }
+}
+
+function card(engine) {
+  const [before, after] = ["before", "after"].map((text) => ({ image: make("img", { alt: `${engine.title}: ${text}` }), text }));
+  const facts = make("div", {});
+  const pair = make("div", { class: "double" }, ...[before, after].map(({ image, text }) => make("figure", {}, image, make("figcaption", { text }))));
+  const node = make("article", { class: "card", "aria-label": engine.title }, make("h2", { text: engine.title }), make("p", { class: "quiet", text: engine.how }), pair, facts);
+  const show = (found, answer) => {
+    pair.hidden = Boolean(found.error);
+    if (found.error) return facts.replaceChildren(make("p", { class: "quiet", text: found.error }));
+    before.image.src = found.before;
+    after.image.src = found.after;
+    const change = ([key, first, second]) => `${key}: ${first}${first === second ? ", as before" : ` → ${second}`}`;
+    const lines = [
+      found.wanted.length ? make("p", {}, make("b", { text: "The judge reads " }), found.wanted.map(change).join("; ")) : "",
+      make("p", { "data-verdict": found.leaked.length ? "failed" : "fine" }, make("b", { text: found.leaked.length ? "Leaked: " : "Nothing leaked" }), found.leaked.map(change).join("; ")),
+      found.scores ? make("p", { class: "number", text: `discriminator's score ${found.scores[0].toFixed(2)} → ${found.scores[1].toFixed(2)}` }) : "",
+      engine.along || answer.before === answer.after ? "" : make("p", { class: "quiet", text: `Asked for: “${answer.after}”` }),
+    ];
+    facts.replaceChildren(...lines.filter(Boolean));
+  };
+  return { node, show };
+}
+
+function restore() {
+  const link = remembered("edit");
+  if (link) {
+    if (worlds.some(({ name }) => name === link.world)) world.select.value = link.world;
+    prompt.value = link.prompt ?? "";
+    seed.value = link.seed ?? start.seed;
+    for (const slider of sliders) setRange(slider, link[slider.name] ?? 0);
+  }
+  setTimeout(draw);
+}

@@ -1,0 +1,67 @@
+"""The face editor: sliders for the directions found, on every engine side by side."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gradio as gr
+
+import engines
+from engines import CheckpointError
+from engines.base import MAX_SEED
+from playground import directions
+from playground.explore import edit
+from playground.explore.edit import Edited, Wish
+from playground.machine import Machine
+from playground.measure.manipulation import EDITS
+from playground.ui.items import about, answered_by, component, engines_of, uri
+from playground.ui.panes import title
+
+
+def build(machine: Machine, world: str) -> gr.HTML:
+    """The item. world: the one that is chosen at first, where it has directions."""
+
+    async def change(query: dict[str, Any]) -> dict[str, Any]:
+        return await answered_by(machine, lambda: pack_edits(machine, edit.wish(machine, query), query.get("engines")))
+
+    known = [name for name in directions.WORLDS if name in engines.world_names()]
+    fixed = {
+        "worlds": [about(name) | {"engines": [_about_engine(engine) for engine in engines_of(name)]} for name in known],
+        "edits": [{"name": f"{key} {value}", "label": f"{value.capitalize()} ({key.replace('_', ' ')})"} for key, value in EDITS],
+        "start": {"world": world if world in known else next(iter(known), ""), "prompt": "", "seed": 7},
+        "limits": {"least": edit.LEAST, "most": edit.MOST, "step": edit.STEP, "seed": MAX_SEED},
+    }
+    return component("edit", [change], fixed)
+
+
+def pack_edits(machine: Machine, asked: Wish, names: Any) -> dict[str, Any]:
+    """Before and after with each of the engines named, as JSON data. Raises ValueError."""
+    if not isinstance(names, list) or len(names) > len(engines.FAMILIES):
+        raise ValueError(f"engines must be a list of names, got {names!r}")
+    wanted = {name.partition(" ")[0] for name, amount in asked.amounts.items() if amount}
+    return {"before": asked.before, "after": asked.after, "engines": {name: _pack(machine, asked, name, wanted) for name in names}}
+
+
+def _pack(machine: Machine, asked: Wish, name: str, wanted: set[str]) -> dict[str, Any]:
+    try:
+        found = edit.edit(machine, asked, name)
+    except CheckpointError as error:
+        return {"error": str(error)}
+    return _shown(found, wanted)
+
+
+def _shown(found: Edited, wanted: set[str]) -> dict[str, Any]:
+    first, second = found.readings
+    return {
+        "before": uri(found.before),
+        "after": uri(found.after),
+        "wanted": [[key.replace("_", " "), first[key], second[key]] for key in first if key in wanted],
+        "leaked": [[key.replace("_", " "), *values] for key, values in found.leaked(wanted).items()],
+        "scores": found.scores,
+    }
+
+
+def _about_engine(name: str) -> dict[str, Any]:
+    kind = engines.engine_type(name)
+    how = "moves along directions in its latent" if kind.latent else "has no such latent: it draws again, with the sentence changed"
+    return {"name": name, "title": title(kind.family), "along": bool(kind.latent), "how": how}

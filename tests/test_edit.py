@@ -1,0 +1,144 @@
+"""The face editor over tiny engines: directions, sliders, leaks."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+import tiny_engines
+
+import engines
+from engines import CheckpointError, Reading, text, vae, worlds
+from playground import directions
+from playground.explore import edit
+from playground.explore.edit import Edited
+from playground.machine import Machine
+from playground.measure.manipulation import EDITS
+from playground.ui.items import edit as edit_item
+
+FACES = worlds.load("faces")
+NAMES = [f"faces/{family}" for family in engines.FAMILIES]
+SMILE = "mouth smile"
+QUERY = {"world": "faces", "prompt": "a sad face", "seed": 4, "amounts": {SMILE: 1.0}}
+
+
+class Judge:
+    """Reads the first value of every attribute in the first picture, the second in all others."""
+
+    def attributes(self, images):
+        return {key: np.minimum(np.arange(len(images)), 1) for key in FACES.attributes}
+
+
+@pytest.fixture
+def machine(monkeypatch):
+    monkeypatch.setattr(engines, "is_trained", lambda name: True)
+    found = {}
+
+    def load(name):
+        if name not in found:
+            found[name] = directions.find(tiny_engines.make(name), pairs=8)
+        return found[name]
+
+    monkeypatch.setattr(directions, "load", load)
+    monkeypatch.setattr(engines.style_gan.StyleGANEngine, "score", lambda self, images, prompts: np.arange(len(images), dtype=np.float32))
+    return Machine(
+        load_engine=tiny_engines.make, load_judge=lambda world: Judge(), read=lambda world, prompt: Reading({"mouth": "sad"}, ())
+    )
+
+
+def on(machine, job, *args):
+    return machine.submit(job, *args).result()
+
+
+def test_the_vaes_direction_moves_the_attribute_and_nothing_random():
+    engine = vae.AttributeVAEEngine(tiny_engines.small_vae(), text.load("faces"))  # the text must be read right
+    found = directions.find(engine, pairs=30)
+    assert found.keys() == {f"{key} {value}" for key, value in EDITS}
+    size = engine.model.config.latent_dim
+    pairs = [(key, value) for key, values in FACES.attributes.items() for value in values]
+    for key, value in EDITS:
+        direction = found[f"{key} {value}"]
+        assert direction.shape == (size + len(pairs),)
+        assert np.abs(direction[:size]).max() == 0
+        moved = dict(zip(pairs, direction[size:], strict=True))
+        assert moved[key, value] > 0.9
+        assert sum(share for (k, _), share in moved.items() if k == key) == pytest.approx(0, abs=1e-5)
+        assert max(abs(share) for (k, _), share in moved.items() if k != key) < 0.2
+
+
+def test_directions_are_kept_with_the_weights_they_belong_to(tmp_path):
+    engine = tiny_engines.make("faces/vae")
+    engine.save_model(tmp_path / "faces" / "vae")
+    kept = {SMILE: np.arange(3, dtype=np.float32)}
+    with pytest.raises(CheckpointError, match=r"vae\.safetensors is missing.*python -m playground\.directions faces"):
+        directions.load("faces/vae", root=tmp_path)
+    directions.save(kept, "faces/vae", root=tmp_path)
+    assert np.array_equal(directions.load("faces/vae", root=tmp_path)[SMILE], kept[SMILE])
+    shutil.rmtree(tmp_path / "faces" / "vae")
+    with pytest.raises(CheckpointError, match="made for other weights"):
+        directions.load("faces/vae", root=tmp_path)
+
+
+def test_sliders_at_nothing_leave_every_face_as_it_is(machine):
+    asked = on(machine, edit.wish, machine, QUERY | {"amounts": {SMILE: 0.0}})
+    assert asked.before == asked.after
+    for name in NAMES:
+        found = on(machine, edit.edit, machine, asked, name)
+        assert np.abs(found.before.astype(int) - found.after).max() <= 1
+
+
+def test_a_slider_moves_latents_and_changes_the_sentence_for_the_others(machine):
+    asked = on(machine, edit.wish, machine, QUERY)
+    assert engines.read("faces", asked.before).attributes["mouth"] == "sad"
+    assert engines.read("faces", asked.after).attributes["mouth"] == "smile"
+    found = {name: on(machine, edit.edit, machine, asked, name) for name in NAMES}
+    assert [found[name].along for name in NAMES] == [True, True, False, False]
+    for one in found.values():
+        assert not np.array_equal(one.before, one.after)
+        assert one.scores == (0.0, 1.0)
+    half = on(machine, edit.wish, machine, QUERY | {"amounts": {SMILE: 0.45}})
+    assert half.after == half.before  # not far enough to ask for it
+    assert not np.array_equal(on(machine, edit.edit, machine, half, "faces/vae").after, found["faces/vae"].after)
+
+
+def test_what_changed_without_being_asked_has_leaked():
+    picture = np.zeros((2, 2, 3), np.uint8)
+    readings = ({"mouth": "sad", "eyes": "open", "glasses": "none"}, {"mouth": "smile", "eyes": "wink", "glasses": "none"})
+    assert Edited("faces/gan", True, picture, picture, readings, None).leaked({"mouth"}) == {"eyes": ("open", "wink")}
+
+
+def test_the_page_is_told_before_after_and_leaks(machine):
+    asked = on(machine, edit.wish, machine, QUERY)
+    packed = on(machine, edit_item.pack_edits, machine, asked, ["faces/vae", "faces/diffusion"])
+    shown = packed["engines"]["faces/vae"]
+    first, second = FACES.attributes["mouth"][:2]
+    assert shown["wanted"] == [["mouth", first, second]]
+    assert len(shown["leaked"]) == len(FACES.attributes) - 1
+    json.dumps(packed)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"world": "digits"}, "no directions are known in the world 'digits'"),
+        ({"amounts": None}, "amounts must be given for mouth smile"),
+        ({"amounts": {"mouth roar": 1}}, "amounts must be given for mouth smile"),
+        ({"amounts": {SMILE: 9}}, "mouth smile must be a number from -1 to 1.5, got 9"),
+        ({"amounts": {SMILE: "much"}}, "mouth smile must be a number"),
+        ({"seed": -1}, "seed must be"),
+        ({"prompt": "x" * 201}, "at most 200"),
+    ],
+)
+def test_wrong_wishes_are_explained(machine, change, message):
+    with pytest.raises(ValueError, match=message):
+        on(machine, edit.wish, machine, QUERY | change)
+
+
+def test_engines_of_other_worlds_are_refused(machine):
+    asked = on(machine, edit.wish, machine, QUERY)
+    with pytest.raises(ValueError, match="engine must be one of the world faces"):
+        on(machine, edit.edit, machine, asked, "digits/vae")
+    with pytest.raises(ValueError, match="engines must be a list"):
+        on(machine, edit_item.pack_edits, machine, asked, "faces/vae")
