@@ -378,9 +378,9 @@ def test_no_serious_accessibility_finding(open_page, fake_address, theme):
     assert serious(tab) == []
 
 
-def open_item(open_page, address, item: str, **values):
-    """The page with an item of Explore opened by a link."""
-    query = {"tab": "explore", "item": item, **values}
+def open_item(open_page, address, item: str, *, of: str = "explore", **values):
+    """The page with an item of a tab opened by a link."""
+    query = {"tab": of, "item": item, **values}
     return open_page(address, query=f"?{urlencode(query)}")
 
 
@@ -500,12 +500,109 @@ def test_explore_is_accessible_and_fits(open_page, shipped_address, width, theme
     tab = open_page(shipped_address, width=width, query=f"?tab=explore&item=map&__theme={theme}")
     tab.get_by_text("decoded at this very point").wait_for()
     tab.add_script_tag(path=AXE)
-    for name in ("Latent map", "Walk", "Repair"):
+    for name in ("Latent map", "Walk", "Face editor", "Repair", "Encode", "Look inside"):
         tab.get_by_role("tab", name=name).click()
         tab.locator(".item:visible .lead").wait_for()
         if name == "Walk":
             tab.get_by_role("button", name="Walk").click()
             tab.get_by_text("All engines have arrived.").wait_for(timeout=60_000)
+        if name == "Encode":
+            tab.get_by_text("peak signal-to-noise ratio").first.wait_for()
+        if name == "Look inside":
+            tab.get_by_role("button", name="Draw and look inside").click()
+            tab.get_by_text("bits of surprise").wait_for(timeout=60_000)
+        assert tab.evaluate("document.documentElement.scrollWidth") <= width
+        assert serious(tab) == []
+
+
+def test_a_picture_is_encoded_uploaded_and_restored(open_page, shipped_address, tmp_path):
+    tab = open_item(open_page, shipped_address, "encode", world=WORLD, picture="held-out-9")
+    card = tab.get_by_role("article", name="VAE", exact=True)
+    card.get_by_text("peak signal-to-noise ratio").wait_for()
+    assert card.get_by_role("img").count() == 3
+    board = tab.get_by_role("application", name="Picture to encode")
+    board.press("Shift+ArrowRight")
+    tab.get_by_role("button", name="Encode and decode").press("Enter")
+    tab.wait_for_function("!location.search.includes('held-out')")
+    shown = tab.get_by_role("img", name="VAE: what went in").first.get_attribute("src")
+    again = open_page(shipped_address, query=tab.url.removeprefix(shipped_address))
+    again.get_by_text("peak signal-to-noise ratio").first.wait_for()
+    assert again.get_by_role("img", name="VAE: what went in").first.get_attribute("src") == shown
+    (tmp_path / "notes.png").write_text("no picture")
+    tab.get_by_label("Your own").set_input_files(tmp_path / "notes.png")
+    tab.locator("#item-encode-status").get_by_text("no picture that can be read").wait_for()
+
+
+def test_pieces_and_steps_are_looked_at_by_keyboard_and_restored(open_page, shipped_address):
+    tab = open_item(open_page, shipped_address, "inside", world=WORLD, prompt="a bold 7", seed=5, piece=400)
+    pieces = tab.get_by_role("application", name="Autoregressive: choose a piece")
+    tab.get_by_text("Row 15, column 9:").wait_for(timeout=60_000)
+    pieces.press("ArrowUp")
+    tab.get_by_text("Row 14, column 9:").wait_for()
+    tab.wait_for_function("location.search.includes('piece=372')")
+    again = open_page(shipped_address, query=tab.url.removeprefix(shipped_address))
+    again.get_by_text("Row 14, column 9:").wait_for(timeout=60_000)
+    step = tab.get_by_label(re.compile("^Step"))
+    step.press("End")
+    tab.get_by_text("noise left: 0 %").wait_for()
+    step.press("Home")
+    tab.get_by_text(re.compile("noise left: 9. %")).wait_for()
+    assert tab.get_by_role("row", name=re.compile("^GAN")).get_by_role("img", name="training picture").count() == 3
+    tab.get_by_role("button", name="Draw the grid").click()
+    tab.get_by_role("img", name="guidance 0, 2 steps").wait_for()
+
+
+def test_a_wrong_look_inside_is_explained(open_page, fake_address):
+    tab = open_item(open_page, fake_address, "inside", world=WORLD, prompt="7", seed=-2)
+    tab.get_by_role("status").get_by_text("seed must be a whole number from 0 to 2147483647, got -2").wait_for()
+
+
+def test_trainings_are_replayed_by_keyboard_and_restored(open_page, shipped_address):
+    tab = open_item(open_page, shipped_address, "replay", of="training", world=WORLD, at=100)
+    sets = tab.get_by_role("img", name=re.compile("^(VAE|GAN|Autoregressive|Diffusion): 16 pictures drawn after"))
+    sets.nth(3).wait_for()
+    last = sets.nth(1).evaluate("(canvas) => canvas.toDataURL()")
+    slider = tab.get_by_label(re.compile("^Share of the training"))
+    for _ in range(60):
+        slider.press("ArrowLeft")
+    tab.wait_for_function("location.search.includes('at=40')")
+    earlier = sets.nth(1).evaluate("(canvas) => canvas.toDataURL()")
+    assert earlier != last
+    again = open_page(shipped_address, query=tab.url.removeprefix(shipped_address))
+    restored = again.get_by_role("img", name=re.compile("^GAN: 16 pictures drawn after"))
+    restored.wait_for()
+    assert restored.evaluate("(canvas) => canvas.toDataURL()") == earlier
+    tab.get_by_role("button", name="Play").click()
+    tab.get_by_role("button", name="Pause").click()
+
+
+def test_a_training_is_watched_and_stopped(open_page, shipped_address):
+    tab = open_item(open_page, shipped_address, "live", of="training", engine="digits/gan")
+    assert tab.get_by_label("Engine").input_value() == "digits/gan"
+    tab.get_by_label("Engine").select_option("digits/vae")
+    tab.get_by_role("button", name="Train", exact=True).press("Enter")
+    tab.get_by_text(re.compile("pictures seen in [1-9]")).wait_for(timeout=90_000)
+    tab.get_by_role("img", name=re.compile("^Reconstruction: from")).wait_for()
+    other = open_item(open_page, shipped_address, "live", of="training", engine="digits/gan")
+    other.get_by_role("button", name="Train", exact=True).click()
+    other.get_by_text("The server is busy with “training digits/vae”").wait_for()
+    other.get_by_role("button", name="Stop").last.click()  # it is not theirs
+    tab.get_by_role("button", name="Stop").last.click()
+    tab.get_by_text("Stopped. What it had learnt is shown.").wait_for()
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1440, 390])
+def test_training_is_accessible_and_fits(open_page, shipped_address, width, theme):
+    if not AXE:
+        skip("AXE_PATH does not name axe.min.js")
+    tab = open_page(shipped_address, width=width, query=f"?tab=training&item=replay&__theme={theme}")
+    tab.add_script_tag(path=AXE)
+    for name in ("Replay", "Stability study", "Failure shelf", "Train live"):
+        tab.get_by_role("tab", name=name).click()
+        tab.locator(".item:visible .lead").wait_for()
+        if name == "Replay":
+            tab.get_by_role("img", name=re.compile("16 pictures")).nth(3).wait_for()
         assert tab.evaluate("document.documentElement.scrollWidth") <= width
         assert serious(tab) == []
 

@@ -21,6 +21,7 @@ from engines.networks.row_pixelcnn import loss as autoregressive_loss
 from engines.training import __main__ as training
 from engines.training import autoencoder, captions, loop, snapshots
 from engines.training import text as text_recipe
+from engines.training import vae as vae_recipes
 
 
 @pytest.fixture(scope="module")
@@ -205,7 +206,7 @@ def test_gan_step_moves_both_networks():
     torch.manual_seed(0)
     trainer = gan.make_trainer(worlds.load("digits"), gan.RECIPES["digits"]["default"], variant="", text_dim=8, device="cpu")
     before = {name: [p.clone() for p in network.parameters()] for name, network in trainer.networks().items()}
-    trainer.set_learning_rate(0.1)
+    trainer.set_progress(0.1)
     terms = trainer.step(torch.rand(4, 1, 28, 28) * 2 - 1, torch.randn(4, 8))
     assert {"d_loss", "g_loss", "r1", "r2"} <= terms.keys()
     for name in ("model", "discriminator"):
@@ -236,9 +237,16 @@ def test_learning_rate_rises_then_falls_to_zero():
     trainer = loop.Trainer(loop.Recipe(1, 2, 1e-3), LinearVAE(width=8, text_dim=4), vae_loss, device="cpu")
     rates = []
     for progress in (0.0, 0.01, loop.WARMUP, 0.5, 1.0):
-        trainer.set_learning_rate(progress)
+        trainer.set_progress(progress)
         rates.append(trainer.optimizers[0].param_groups[0]["lr"])
     assert rates == pytest.approx([0, 5e-4, 1e-3, 5e-4, 0], abs=2e-5)
+
+
+def test_the_weight_of_the_kl_term_falls_in_the_first_half():
+    recipe = vae_recipes.VAERecipe(1, 1, 1e-3, beta=5.0, first_beta=500.0)
+    weights = [vae_recipes.falling_beta(recipe, progress) for progress in (0, 0.25, 0.5, 1)]
+    assert weights == pytest.approx([500, 50, 5, 5])
+    assert vae_recipes.falling_beta(vae_recipes.RECIPES["digits"]["default"], 0.1) == 1
 
 
 def test_average_remembers_a_fixed_share_of_the_run():

@@ -127,8 +127,8 @@ class Trainer:
         decay = (1 - 1 / step) ** (EMA_GAMMA + 1)
         torch._foreach_lerp_(list(self.average.parameters()), list(self.model.parameters()), 1 - decay)
 
-    def set_learning_rate(self, progress: float) -> None:
-        """Warm-up, then cosine decay to zero, over `progress` 0 ... 1 of the budget."""
+    def set_progress(self, progress: float) -> None:
+        """Before each step, at `progress` 0 ... 1 of the budget: the learning rate, which warms up and then decays to zero as a cosine."""
         scale = progress / WARMUP if progress < WARMUP else 0.5 * (1 + math.cos(math.pi * (progress - WARMUP) / (1 - WARMUP)))
         for optimizer in self.optimizers:
             for group in optimizer.param_groups:
@@ -210,7 +210,7 @@ def fit(
         chosen = torch.randint(len(data), (trainer.recipe.batch_size,), generator=rng)
         x = trainer.inputs(data[chosen]).to(trainer.device)
         words = bank.draw(chosen, rng) if bank else None
-        trainer.set_learning_rate(clock.progress)
+        trainer.set_progress(clock.progress)
         if clock.step < STEPS_COUNTED:
             with FlopCounter() as counter:
                 terms = trainer.step(x, words)
