@@ -1,0 +1,87 @@
+"""How long a moved pointer or slider waits for its picture, in Chromium with the shipped weights.
+
+    python tests/latency.py
+
+prints the median and the 95th percentile. On the latent map: of the picture blended in the browser, which a moved point shows at once, and of
+the exact one, whose network answers over HTTP. In the face editor: from a moved slider to all pictures that move along directions.
+"""
+
+from __future__ import annotations
+
+import shutil
+import statistics
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from playwright.sync_api import sync_playwright
+
+import engines
+from playground import directions
+from playground.machine import Machine
+from playground.ui import page
+
+MOVES = 60
+MOVE = """async (i) => {
+  const plane = document.querySelector("canvas.plane"), decoded = document.querySelector("canvas.decoded");
+  const box = plane.getBoundingClientRect();
+  const [x, y] = [box.left + box.width * (0.1 + 0.8 * ((i * 37) % 60) / 60), box.top + box.height * (0.1 + 0.8 * ((i * 23) % 60) / 60)];
+  const before = decoded.dataset.shown;
+  const start = performance.now();
+  plane.dispatchEvent(new PointerEvent("pointermove", { clientX: x, clientY: y }));
+  while (decoded.dataset.shown === before) await new Promise(requestAnimationFrame);
+  await new Promise(requestAnimationFrame);
+  const shown = performance.now() - start;
+  while (decoded.dataset.exact !== decoded.dataset.shown) await new Promise(requestAnimationFrame);
+  return [shown, performance.now() - start - REST];
+}"""
+REST = 120  # milliseconds that map.js waits for further moves before it asks the network
+
+
+SLIDE = """async (i) => {
+  const root = document.querySelector("#item-edit .item"), slider = root.querySelector("fieldset input[type=range]");
+  const before = root.dataset.answered;
+  const start = performance.now();
+  slider.value = -1 + 2.5 * ((i * 37) % 60) / 60;
+  slider.dispatchEvent(new Event("input"));
+  while (root.dataset.answered === before) await new Promise(requestAnimationFrame);
+  await Promise.all([...root.querySelectorAll(".card img[src]")].map((image) => image.decode()));
+  await new Promise(requestAnimationFrame);
+  return performance.now() - start;
+}"""
+
+
+def main() -> None:
+    demo = page.build(Machine())
+    _, address, _ = page.launch(demo, prevent_thread_lock=True, quiet=True)
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox", "--disable-gpu"])
+        tab = chromium.new_page(viewport={"width": 1440, "height": 900})
+        tab.goto(f"{address}?tab=explore&item=map")
+        tab.locator("canvas.decoded[data-exact]").wait_for(timeout=60_000)
+        times = [tab.evaluate(MOVE.replace("REST", str(REST)), i) for i in range(MOVES)]
+        for name, values in zip(
+            ("blended in the browser", "decoded by the network, after the rest"), zip(*times, strict=True), strict=True
+        ):
+            report(f"pointer to picture, {name}", values)
+        moving = [name for name in engines.available() if name.partition("/")[0] in directions.WORLDS and engines.engine_type(name).latent]
+        if moving and all(map(engines.is_trained, moving)):
+            tab.goto(f"{address}?tab=explore&item=edit")
+            tab.locator("#item-edit .item[data-answered='2']").wait_for(timeout=60_000)
+            report(f"slider to pictures of {', '.join(moving)}", [tab.evaluate(SLIDE, i) for i in range(MOVES)])
+        else:
+            print("face editor: its engines are not trained yet")
+        chromium.close()
+    demo.close()
+
+
+def report(what: str, values: Sequence[float]) -> None:
+    """Print the median and the 95th percentile of milliseconds."""
+    slowest = statistics.quantiles(values, n=20)[-1]
+    print(f"{what}: median {statistics.median(values):.0f} ms, 95 % within {slowest:.0f} ms, n = {len(values)}")
+
+
+if __name__ == "__main__":
+    main()
