@@ -2,8 +2,8 @@
 
     python tests/latency.py
 
-prints the median and the 95th percentile. On the latent map: of the picture blended in the browser, which a moved point shows at once, and of
-the exact one, whose network answers over HTTP. In the face editor: from a moved slider to all pictures that move along directions.
+prints the median and the 95th percentile. On the latent map: of the picture blended in the browser, which a moved point shows at once,
+and of the exact one, whose network answers over HTTP. In the face editor: from a moved slider to the pictures that follow it.
 """
 
 from __future__ import annotations
