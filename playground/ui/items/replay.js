@@ -9,7 +9,7 @@ let shown = []; // engines, each with what its card needs to move
 let timer = 0;
 
 const world = worldField(worlds, start.world);
-const place = rangeField("Share of the training, %", 100, 0, 100);
+const place = rangeField("Share of the training", 100, 0, 100, 1, " %");
 const status = make("p", { class: "status", role: "status" });
 const play = button("Play", () => (timer ? pause() : run()), "primary");
 const copyButton = button("Copy link", () => copyAddress(copyButton, location.href));

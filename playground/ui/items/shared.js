@@ -10,16 +10,18 @@ const textField = (value) => make("input", { type: "text", value, maxlength: 200
 const numberField = (value, min, max) => make("input", { type: "number", value, min, max, step: 1 });
 const button = (text, onclick, kind = "") => make("button", { type: "button", text, onclick, class: kind });
 
-function rangeField(text, value, min, max, step = 1) {
+function rangeField(text, value, min, max, step = 1, unit = "") {
   const input = make("input", { type: "range", min, max, step, value });
-  const shown = make("output", { text: String(value) });
-  input.addEventListener("input", () => setText(shown, input.value));
-  return { input, shown, node: make("label", { class: "field" }, make("span", {}, `${text} `, shown), input) };
+  const shown = make("output");
+  const tell = () => setText(shown, `${input.value}${unit}`);
+  input.addEventListener("input", tell);
+  tell();
+  return { input, shown, tell, node: make("label", { class: "field" }, make("span", {}, `${text} `, shown), input) };
 }
 
 function setRange(range, value) {
   range.input.value = value;
-  setText(range.shown, String(value));
+  range.tell();
 }
 
 function worldField(worlds, chosen) {
