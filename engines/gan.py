@@ -18,9 +18,11 @@ from torch import nn
 
 from engines import checkpoint
 from engines.base import Engine, Frame, Params, Request, Stopwatch, slider
-from engines.images import to_uint8
+from engines.images import to_float, to_uint8
 from engines.latent_search import normal, search
 from engines.walk import along, draw_noise, lerp
+
+DISCRIMINATOR = "discriminator"  # folder beside the generator
 
 
 @dataclass(frozen=True)
@@ -38,10 +40,32 @@ class GANParams(Params):
     )
 
 
-class GANEngine(Engine):
-    """Draws in one pass: the generator turns a random vector into a picture."""
+class AdversarialEngine(Engine):
+    """An engine beside which the discriminator is kept that taught it."""
 
     family = "gan"
+    scores = True
+    discriminator: nn.Module | None = None  # loaded when first asked
+
+    @staticmethod
+    def load_discriminator(folder: Path) -> nn.Module:
+        """The discriminator's network."""
+        raise NotImplementedError
+
+    @torch.inference_mode()
+    def score(self, images: np.ndarray, prompts: tuple[str, ...]) -> np.ndarray:
+        """Raises CheckpointError when the discriminator's weights are missing."""
+        if self.discriminator is None:
+            folder = self.folder / DISCRIMINATOR
+            with checkpoint.explain(folder, f"{self.world.name}/{self.family}"):
+                self.discriminator = self.load_discriminator(folder).to(self.device).eval()
+        x = to_float(images).to(self.device)
+        return self.discriminator(x, self.text_encoder.encode(prompts)).cpu().numpy()
+
+
+class GANEngine(AdversarialEngine):
+    """Draws in one pass: the generator turns a random vector into a picture."""
+
     params_type = GANParams
     latent = "z"
     between = "the random vectors z, around the sphere they lie near"
@@ -51,6 +75,12 @@ class GANEngine(Engine):
         from engines.networks.conv_gan import ConvGenerator
 
         return checkpoint.load(ConvGenerator, folder)
+
+    @staticmethod
+    def load_discriminator(folder: Path) -> nn.Module:
+        from engines.networks.conv_gan import ConvDiscriminator
+
+        return checkpoint.load(ConvDiscriminator, folder)
 
     @torch.inference_mode()
     def generate(self, request: Request) -> Iterator[Frame]:

@@ -16,12 +16,12 @@ import torch
 from torch import nn
 
 from engines import checkpoint
-from engines.base import Engine, Frame, Params, Request, Stopwatch, generators, randn, slider
-from engines.images import to_float, to_uint8
+from engines.base import Frame, Params, Request, Stopwatch, generators, randn, slider
+from engines.gan import AdversarialEngine
+from engines.images import to_uint8
 from engines.latent_search import search
 from engines.walk import along, draw_noise, lerp
 
-DISCRIMINATOR = "discriminator"  # folder beside the generator
 STYLES_AVERAGED = 64  # random vectors whose mean style is the centre of truncation
 
 
@@ -40,24 +40,27 @@ class StyleGANParams(Params):
     )
 
 
-class StyleGANEngine(Engine):
+class StyleGANEngine(AdversarialEngine):
     """Draws in one pass: a random vector and the text become a style, and the style becomes a picture.
 
     `map`, `synthesize` and `score` open the parts, so that a style w can be found, moved and drawn.
     """
 
-    family = "gan"
     params_type = StyleGANParams
     latent = "w"
-    scores = True
     between = "the styles w, in a straight line"
-    discriminator: nn.Module | None = None  # loaded when first asked
 
     @staticmethod
     def load_model(folder: Path) -> nn.Module:
         from engines.networks.style_gan import StyleGenerator
 
         return checkpoint.load(StyleGenerator, folder)
+
+    @staticmethod
+    def load_discriminator(folder: Path) -> nn.Module:
+        from engines.networks.style_gan import StyleDiscriminator
+
+        return checkpoint.load(StyleDiscriminator, folder)
 
     @torch.inference_mode()
     def generate(self, request: Request) -> Iterator[Frame]:
@@ -99,20 +102,6 @@ class StyleGANEngine(Engine):
 
     def redraw(self, latents: np.ndarray, prompts: tuple[str, ...], seeds: tuple[int, ...]) -> np.ndarray:
         return self.synthesize(torch.from_numpy(latents))
-
-    @torch.inference_mode()
-    def score(self, images: np.ndarray, prompts: tuple[str, ...]) -> np.ndarray:
-        """What the discriminator makes of pictures, uint8 (N, H, W, C), and their prompts: float32 (N,), higher for more real.
-
-        Raises CheckpointError when the discriminator's weights are missing.
-        """
-        if self.discriminator is None:
-            from engines.networks.style_gan import StyleDiscriminator
-
-            with checkpoint.explain(self.folder / DISCRIMINATOR, f"{self.world.name}/{self.family}"):
-                self.discriminator = checkpoint.load(StyleDiscriminator, self.folder / DISCRIMINATOR).to(self.device).eval()
-        x = to_float(images).to(self.device)
-        return self.discriminator(x, self.text_encoder.encode(prompts)).cpu().numpy()
 
     def _average_styles(self, text: torch.Tensor) -> torch.Tensor:
         """The mean style (N, style_dim) that random vectors give each text (N, D)."""

@@ -5,8 +5,7 @@ import pytest
 import torch
 from tiny_engines import PROMPTS, TINY, faces_encoder, fsq_autoencoder, make, token_painter
 
-from engines import CheckpointError, Request, checkpoint, latent_diffusion, tokens, vae, worlds
-from engines import style_gan as style_engine
+from engines import CheckpointError, Request, checkpoint, gan, latent_diffusion, tokens, vae, worlds
 from engines.networks import fsq, style_gan
 
 PROMPT = PROMPTS["faces"][0]
@@ -88,7 +87,7 @@ def test_the_discriminator_scores_any_picture(tmp_path):
     images = np.random.default_rng(0).integers(0, 256, (3, 64, 64, 3)).astype(np.uint8)
     with pytest.raises(CheckpointError, match=r"engines\.training faces/gan"):
         engine.score(images, (PROMPT,) * 3)
-    checkpoint.save(style_gan.StyleDiscriminator(channels=(8, 8, 8, 8), text_dim=32), tmp_path / style_engine.DISCRIMINATOR)
+    checkpoint.save(style_gan.StyleDiscriminator(channels=(8, 8, 8, 8), text_dim=32), tmp_path / gan.DISCRIMINATOR)
     scores = engine.score(images, (PROMPT,) * 3)
     assert scores.shape == (3,)
     assert engine.score(images[1:2], (PROMPT,)) == pytest.approx(scores[1:2], abs=1e-5)

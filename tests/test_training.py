@@ -86,8 +86,11 @@ def test_a_gan_without_its_discriminator_is_not_resumed(tmp_path):
     out = tmp_path / "gan"
     training.main(["digits/gan", "--steps", "1", "--device", "cpu", "--out", str(out)])
     shutil.rmtree(out / "state")
+    training.main(["digits/gan", "--steps", "2", "--device", "cpu", "--out", str(out), "--resume"])
+    shutil.rmtree(out / "state")
+    shutil.rmtree(out / "discriminator")
     with pytest.raises(ValueError, match="discriminator"):
-        training.main(["digits/gan", "--steps", "2", "--device", "cpu", "--out", str(out), "--resume"])
+        training.main(["digits/gan", "--steps", "3", "--device", "cpu", "--out", str(out), "--resume"])
 
 
 @pytest.mark.parametrize("fast", [True, False])

@@ -15,6 +15,10 @@ class TextDiscriminator(nn.Module):
     A subclass has `body` (picture -> map), `features` (map and spread -> vector), `text` and `score` (linear layers).
     """
 
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("usual_spread", torch.zeros(()))
+
     def forward(self, x: torch.Tensor, text: torch.Tensor) -> torch.Tensor:
         """(N, C, H, W), (N, D) -> (N,)."""
         return self.compare(self.embed(x), text)
@@ -25,8 +29,15 @@ class TextDiscriminator(nn.Module):
         return self.features(torch.cat([x, self.spread(x)], dim=1))
 
     def spread(self, x: torch.Tensor) -> torch.Tensor:
-        """How much the pictures of the batch differ, (N, 1, h, w)."""
-        return batch_spread(x)
+        """How much pictures differ, (N, 1, h, w).
+
+        In training it is the batch's own; afterwards what was usual, so that any picture can be scored alone.
+        """
+        if not self.training:
+            return self.usual_spread.expand(len(x), 1, *x.shape[2:])
+        spread = batch_spread(x)
+        self.usual_spread.lerp_(spread.detach().mean().to(self.usual_spread.dtype), 0.01)
+        return spread
 
     def compare(self, features: torch.Tensor, text: torch.Tensor) -> torch.Tensor:
         """(N, width), (N, D) -> scores (N,)."""

@@ -60,7 +60,7 @@ class StyledBlock(nn.Module):
 
 
 class ConvDiscriminator(TextDiscriminator, ModelMixin, ConfigMixin):
-    """Picture and text -> one score: higher means more like a real picture of that text. Used in training only."""
+    """Picture and text -> one score: higher means more like a real picture of that text."""
 
     @register_to_config
     def __init__(

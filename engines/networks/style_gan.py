@@ -13,7 +13,7 @@ from diffusers import ConfigMixin, ModelMixin
 from diffusers.configuration_utils import register_to_config
 from torch import nn
 
-from engines.networks.adversarial import TextDiscriminator, batch_spread
+from engines.networks.adversarial import TextDiscriminator
 
 GAIN = 2**0.5  # keeps the variance through a leaky ReLU
 PATCH = 2  # side, in pixels, of what one place of the widest maps stands for; maps as wide as the picture cost most and say least
@@ -138,7 +138,6 @@ class StyleDiscriminator(TextDiscriminator, ModelMixin, ConfigMixin):
         self.text = nn.Linear(text_dim, width)
         self.score = nn.Linear(width, 1)
         self.answers = nn.Linear(width, sum(num_values))
-        self.register_buffer("usual_spread", torch.zeros(()))
         for layer in [*self.body, *self.features]:
             if isinstance(layer, nn.Conv2d | nn.Linear):
                 nn.init.kaiming_normal_(layer.weight, a=0.2)  # torch's own choice lets a signal fade through so many layers
@@ -147,11 +146,3 @@ class StyleDiscriminator(TextDiscriminator, ModelMixin, ConfigMixin):
     def name(self, features: torch.Tensor) -> list[torch.Tensor]:
         """What `embed` makes of pictures, (N, width) -> logits (N, values) for each attribute."""
         return list(self.answers(features).split(self.config.num_values, dim=1))
-
-    def spread(self, x: torch.Tensor) -> torch.Tensor:
-        """In training the batch's own spread; afterwards what was usual, so that any picture can be scored alone."""
-        if not self.training:
-            return self.usual_spread.expand(len(x), 1, *x.shape[2:])
-        spread = batch_spread(x)
-        self.usual_spread.lerp_(spread.detach().mean().to(self.usual_spread.dtype), 0.01)
-        return spread

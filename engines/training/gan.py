@@ -12,10 +12,10 @@ from torch import nn
 
 from engines import checkpoint
 from engines.base import Engine
+from engines.gan import DISCRIMINATOR
 from engines.networks.adversarial import UNSAID, discriminator_loss, generator_loss
 from engines.networks.conv_gan import ConvDiscriminator, ConvGenerator
 from engines.networks.style_gan import StyleDiscriminator, StyleGenerator
-from engines.style_gan import DISCRIMINATOR
 from engines.text import TextEncoder
 from engines.training.captions import CaptionBank
 from engines.training.loop import Recipe, Trainer
@@ -81,12 +81,19 @@ class GANTrainer(Trainer):
     def networks(self) -> dict[str, nn.Module]:
         return {**super().networks(), "discriminator": self.discriminator}
 
+    def save_model(self, engine: Engine | None, folder: Path) -> None:
+        super().save_model(engine, folder)
+        checkpoint.save(self.discriminator, folder / DISCRIMINATOR)
+
     def load_shipped(self, kind: type[Engine] | None, folder: Path) -> None:
-        raise ValueError("a GAN cannot be resumed from its generator alone: its discriminator is in state/, which this folder lacks")
+        if not (folder / DISCRIMINATOR).is_dir():
+            raise ValueError(f"a GAN cannot be resumed from its generator alone: its {DISCRIMINATOR}/ is missing")
+        super().load_shipped(kind, folder)
+        self.discriminator.load_state_dict(checkpoint.load(type(self.discriminator), folder / DISCRIMINATOR).state_dict())
 
 
 class StyleGANTrainer(GANTrainer):
-    """Its discriminator also names what a text asks for, and ships: it scores pictures and lets a run be resumed."""
+    """Its discriminator also names what a text asks for."""
 
     def bank(self, encoder: TextEncoder, labels: list[dict[str, str]]) -> CaptionBank:
         self.heads = [encoder.heads[key] for key in encoder.world.attributes]
@@ -98,14 +105,6 @@ class StyleGANTrainer(GANTrainer):
         values = torch.stack([answer.argmax(1) for answer in answers], dim=1)  # (N, attributes)
         unsaid = torch.tensor([answer.shape[1] - 1 for answer in answers], device=values.device)
         return values.masked_fill(values == unsaid, UNSAID)
-
-    def save_model(self, engine: Engine | None, folder: Path) -> None:
-        super().save_model(engine, folder)
-        checkpoint.save(self.discriminator, folder / DISCRIMINATOR)
-
-    def load_shipped(self, kind: type[Engine] | None, folder: Path) -> None:
-        Trainer.load_shipped(self, kind, folder)  # the generator, which a plain GAN refuses
-        self.discriminator.load_state_dict(checkpoint.load(StyleDiscriminator, folder / DISCRIMINATOR).state_dict())
 
 
 def make_trainer(world: Any, recipe: GANRecipe, *, variant: str, text_dim: int, device: str) -> Trainer:

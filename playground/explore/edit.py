@@ -13,10 +13,11 @@ from typing import Any
 import numpy as np
 
 import engines
-from engines import CheckpointError, Request, worlds
+from engines import Request, worlds
 from engines.base import check_number
 from engines.vae import complete
 from playground import directions
+from playground.explore.inside import scores_of
 from playground.machine import Machine, threads_for
 from playground.measure.manipulation import EDITS
 
@@ -95,12 +96,7 @@ def edit(machine: Machine, asked: Wish, name: str) -> Edited:
 
 
 def _scores(machine: Machine, asked: Wish, pictures: np.ndarray) -> tuple[float, float] | None:
-    """What the first discriminator of the world says of the pictures before and after, each beside its own sentence."""
-    for name in engines.available():
-        if name.startswith(f"{asked.world}/") and engines.engine_type(name).scores and engines.is_trained(name):
-            try:
-                first, second = machine.engine(name).score(pictures, (asked.before, asked.after))
-            except CheckpointError:
-                return None
-            return float(first), float(second)
+    """What the world's discriminator says of the pictures before and after, each beside its own sentence."""
+    for first, second in scores_of(machine, asked.world, pictures, (asked.before, asked.after)).values():
+        return float(first), float(second)
     return None

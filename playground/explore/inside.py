@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -10,7 +11,7 @@ from typing import Any
 import numpy as np
 
 import engines
-from engines import Inspection, worlds
+from engines import CheckpointError, Inspection, worlds
 from engines.base import check_number
 from playground import gallery
 from playground.compare import Comparison, Order, Pane, make_params
@@ -20,6 +21,8 @@ GUIDANCE = (0.0, 1.0, 3.0, 7.0)  # rows of the grid
 STEPS = (2, 5, 20, 100)  # its columns
 NEAREST = 3  # training pictures shown beside each picture
 COPY_PERCENTILE = 1.0  # of real pictures that nobody trained on: nearer to a training picture than these, a picture counts as a copy
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,16 +69,28 @@ def check(machine: Machine, comparison: Comparison) -> list[Checked]:
     """The nearest training pictures to every picture drawn, and the discriminators' scores. From within a job on the machine."""
     world_name = comparison.order.world
     shown, judge = _gallery(world_name), machine.judge(world_name)
-    unit, discriminators = copy_distance(world_name, judge), _discriminators(machine, world_name)
+    unit = copy_distance(world_name, judge)
     checked = []
     for pane in comparison.panes:
         if not pane.film.last:
             continue
         images = pane.film.last.images[:1]
         indices, distances = shown.nearest(images, judge, count=NEAREST)
-        scores = {name: float(engine.score(images, (comparison.order.prompt,))[0]) for name, engine in discriminators.items()}
+        scores = {name: float(found[0]) for name, found in scores_of(machine, world_name, images, (comparison.order.prompt,)).items()}
         checked.append(Checked(pane.name, shown.training[indices[0]], distances[0] / unit, scores))
     return checked
+
+
+def scores_of(machine: Machine, world_name: str, images: np.ndarray, prompts: tuple[str, ...]) -> dict[str, np.ndarray]:
+    """What the world's discriminators say of pictures, float32 (N,) by the engine that keeps one. From within a job on the machine."""
+    names = [name for name in engines.available() if name.startswith(f"{world_name}/") and engines.engine_type(name).scores]
+    scores = {}
+    for name in filter(engines.is_trained, names):
+        try:
+            scores[name] = machine.engine(name).score(images, prompts)
+        except CheckpointError as error:  # a GAN whose discriminator was not kept
+            log.info("%s", error)
+    return scores
 
 
 @lru_cache(maxsize=4)
@@ -104,9 +119,3 @@ def draw_cell(machine: Machine, query: Mapping[str, Any]) -> np.ndarray:
 @lru_cache
 def _gallery(world_name: str) -> gallery.Gallery:
     return gallery.load(worlds.load(world_name).name)
-
-
-def _discriminators(machine: Machine, world_name: str) -> dict[str, Any]:
-    """The engines of a world that can score pictures, by name; those that are not trained are left out."""
-    names = [name for name in engines.available() if name.startswith(f"{world_name}/") and engines.engine_type(name).scores]
-    return {name: machine.engine(name) for name in names if engines.is_trained(name)}
