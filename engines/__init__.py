@@ -62,8 +62,8 @@ def available() -> list[str]:
 
 
 def world_names() -> tuple[str, ...]:
-    """Names of the worlds of which at least one engine has been trained, or of the first world."""
-    trained = (world for world, families in _CLASSES.items() if any(is_trained(f"{world}/{family}") for family in families))
+    """Names of the worlds of which every engine has been trained, the newest last; or of the first world."""
+    trained = (world for world, families in _CLASSES.items() if all(is_trained(f"{world}/{family}") for family in families))
     return tuple(trained) or ("digits",)
 
 

@@ -22,7 +22,7 @@ from playground.ui.items import failures, stability
 from playground.ui.items import live as live_item
 from playground.ui.items import replay as replay_item
 
-SHIPPED = [name for name in engines.available() if engines.is_trained(name)]
+SHIPPED = [name for world in worlds.NAMES for family in engines.FAMILIES if engines.is_trained(name := f"{world}/{family}")]
 
 
 def write_log(path, lines):

@@ -71,7 +71,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m playground.measure", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("world", choices=engines.world_names())
+    parser.add_argument("world", choices=worlds.NAMES)
     parser.add_argument("--rows", type=rows, default=list(ROWS), help=f"any of {','.join(ROWS)}")
     parser.add_argument("--engines", type=lambda text: text.split(","), default=list(engines.FAMILIES), help="names, separated by commas")
     parser.add_argument("--num-images", type=int, help="N (default: as many as the judge's reference holds)")
