@@ -56,9 +56,9 @@ _CLASSES = {  # world -> family -> module and class
 }
 
 
-def available() -> list[str]:
-    """Names of all engines of `world_names()`, "<world>/<family>", whether or not their own weights are in place."""
-    return [f"{world}/{family}" for world in world_names() for family in _CLASSES[world]]
+def available(world: str | None = None) -> list[str]:
+    """Names, "<world>/<family>", of all engines of `world_names()`, or of one world, whether or not their own weights are in place."""
+    return [f"{name}/{family}" for name in world_names() if world in (None, name) for family in _CLASSES[name]]
 
 
 def world_names() -> tuple[str, ...]:

@@ -233,21 +233,23 @@ class Stopwatch:
 
 
 class Engine:
-    """One family trained on one world. Subclasses implement `generate`, and `redraw` where they have a latent.
+    """One family trained on one world. Subclasses implement `generate`, and what else they can do.
 
-    max_threads: of torch on a CPU; with more of them drawing a few pictures becomes no faster. latent: the entry of `frame.extra`
-    with the vectors (N, D) that pictures are drawn from, which may be moved and drawn again; None where there is none. between: what a
-    walk between two pictures interpolates, in words; None for engines that make separate choices, between which nothing lies.
-    rebuilds: whether it can look at a picture, so that `rebuild` works. inspects: whether `inspect` can say how it came to each piece.
-    scores: whether it holds a network that tells real pictures from drawn ones, so that `score` works.
+    max_threads: of torch on a CPU; with more of them drawing a few pictures becomes no faster.
+    latent: the entry of `frame.extra` with the vectors (N, D) that pictures are drawn from, which may be moved and given to `redraw`.
+    between: what a walk between two pictures interpolates, in words; None for engines of separate choices, between which nothing lies.
+    movable: what `moving_parts` are, in words; None where there are none.
+    encodes, rebuilds, inspects, scores: whether `encode`, `rebuild`, `inspect` and `score` work.
     """
 
     family: ClassVar[str]
     params_type: ClassVar[type[Params]]
     max_threads: ClassVar[int] = 64
     latent: ClassVar[str | None] = None
+    movable: ClassVar[str | None] = None
     between: ClassVar[str | None] = None
     rebuilds: ClassVar[bool] = False
+    encodes: ClassVar[bool] = False
     inspects: ClassVar[bool] = False
     scores: ClassVar[bool] = False
 
@@ -269,6 +271,18 @@ class Engine:
     def redraw(self, latents: np.ndarray, prompts: tuple[str, ...], seeds: tuple[int, ...]) -> np.ndarray:
         """Pictures, uint8 (N, H, W, C), of latents, float32 (N, D), with the prompts and seeds they came with."""
         raise NotImplementedError(f"{self.world.name}/{self.family} has no latent vector to draw from")
+
+    def encode(self, images: np.ndarray, prompts: tuple[str, ...], seeds: tuple[int, ...]) -> np.ndarray:
+        """Latents, float32 (N, D), that stand for pictures, uint8 (N, H, W, C), beside their prompts and seeds."""
+        raise NotImplementedError(f"{self.world.name}/{self.family} has no encoder for its latents")
+
+    def moving_parts(self, frame: Frame) -> np.ndarray:
+        """All that the last network drew a frame's pictures from, the text included, float32 (N, D): what may be moved and drawn again."""
+        raise NotImplementedError(f"{self.world.name}/{self.family} draws from nothing that could be moved")
+
+    def draw_moved(self, parts: np.ndarray) -> np.ndarray:
+        """Pictures, uint8 (N, H, W, C), of what `moving_parts` gave, moved."""
+        raise NotImplementedError(f"{self.world.name}/{self.family} draws from nothing that could be moved")
 
     def rebuild(self, images: np.ndarray, prompts: tuple[str, ...]) -> Rebuilt:
         """Squeeze pictures, uint8 (N, H, W, C), to codes and put them together again; the prompts say what is in them."""

@@ -48,6 +48,7 @@ class StyleGANEngine(AdversarialEngine):
 
     params_type = StyleGANParams
     latent = "w"
+    movable = "the style that steers every layer"
     between = "the styles w, in a straight line"
 
     @staticmethod
@@ -99,6 +100,12 @@ class StyleGANEngine(AdversarialEngine):
     def synthesize(self, w: torch.Tensor) -> np.ndarray:
         """Pictures, uint8 (N, H, W, C), of styles (N, style_dim)."""
         return to_uint8(self.model.synthesize(w.to(self.device)))
+
+    def moving_parts(self, frame: Frame) -> np.ndarray:
+        return frame.extra["w"]
+
+    def draw_moved(self, parts: np.ndarray) -> np.ndarray:
+        return self.synthesize(torch.from_numpy(parts))
 
     def redraw(self, latents: np.ndarray, prompts: tuple[str, ...], seeds: tuple[int, ...]) -> np.ndarray:
         return self.synthesize(torch.from_numpy(latents))

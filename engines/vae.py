@@ -45,9 +45,11 @@ class VAEEngine(Engine):
 
     family = "vae"
     params_type = VAEParams
-    latent = "code"
+    latent = "z"
+    movable = "what its decoder is told"
     between = "the random vectors z, around the sphere they lie near"
     rebuilds = True
+    encodes = True
 
     @staticmethod
     def load_model(folder: Path) -> nn.Module:
@@ -73,15 +75,17 @@ class VAEEngine(Engine):
 
     @torch.inference_mode()
     def redraw(self, latents: np.ndarray, prompts: tuple[str, ...], seeds: tuple[int, ...]) -> np.ndarray:
-        """Of all that the decoder draws from: z and, after it, what `condition` made of the prompt, as the style w of a GAN holds both."""
-        size = self.model.config.latent_dim
-        z, asked = torch.from_numpy(latents).to(self.device).tensor_split([size], dim=1)
-        return to_uint8(self.model.decode(z, asked))
+        z = torch.from_numpy(latents).to(self.device)
+        return to_uint8(self.model.decode(z, self.condition(prompts, seeds)))
+
+    def moving_parts(self, frame: Frame) -> np.ndarray:
+        """z and, after it, what `condition` made of the prompt."""
+        return frame.extra["code"]
 
     @torch.inference_mode()
-    def decode(self, z: np.ndarray, prompts: tuple[str, ...], seeds: tuple[int, ...]) -> np.ndarray:
-        """Pictures, uint8 (N, H, W, C), of random vectors z, float32 (N, latent_dim), and prompts."""
-        return to_uint8(self.model.decode(torch.from_numpy(z).to(self.device), self.condition(prompts, seeds)))
+    def draw_moved(self, parts: np.ndarray) -> np.ndarray:
+        z, asked = torch.from_numpy(parts).to(self.device).tensor_split([self.model.config.latent_dim], dim=1)
+        return to_uint8(self.model.decode(z, asked))
 
     @torch.inference_mode()
     def encode(self, images: np.ndarray, prompts: tuple[str, ...], seeds: tuple[int, ...]) -> np.ndarray:

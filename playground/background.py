@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -45,7 +46,7 @@ class Background:
 
     def __init__(self, folder: Path):
         """folder: for logs."""
-        self._folder, self._lock = folder, threading.Lock()
+        self._folder, self._lock, self._joining = folder, threading.Lock(), threading.Lock()
         self.job: Job | None = None  # the last one
         atexit.register(self.stop)
 
@@ -64,6 +65,15 @@ class Background:
             os.setpriority(os.PRIO_PROCESS, process.pid, NICE)
             self.job = Job(name, process, log, owner)
             return self.job
+
+    def start_or_join(self, name: str, arguments: list[str], *, owner: str = "", clear: Path) -> Job:
+        """Run a command unless it is running already. clear: folder of its output, emptied first. Raises Busy while another runs."""
+        with self._joining:
+            if self.job and self.job.running and self.job.name == name:
+                return self.job
+            job = self.start(name, arguments, owner=owner)
+            shutil.rmtree(clear, ignore_errors=True)  # of an earlier run; the new one still loads its libraries
+            return job
 
     def stop(self, owner: str | None = None) -> None:
         """End the command, if one runs and is the owner's; None: whoever owns it."""

@@ -129,7 +129,7 @@ class Comparison:
         self.state = State.IDLE
         self.reading: Reading | None = None
         self.message = ""
-        self.panes = [Pane(name) for name in engines.available() if name.startswith(f"{order.world}/")]
+        self.panes = [Pane(name) for name in engines.available(order.world)]
 
     @property
     def nbytes(self) -> int:

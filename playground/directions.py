@@ -1,14 +1,15 @@
-"""Directions in the latents of a world's engines, each of which changes one thing about a picture, found once and shipped.
+"""Directions along which the face editor moves what an engine draws from, each of which changes one thing; found once and shipped.
 
     python -m playground.directions faces
 
-writes `checkpoints/<world>/directions/<family>.safetensors` for every engine that has a latent. How a direction is found is told in
-`playground.measure.manipulation`, which tests whether it works.
+writes `checkpoints/<world>/directions/<family>.safetensors` for every engine with `moving_parts`. A direction is the mean difference that
+one word of the prompt makes to them, for pictures drawn from the same random numbers.
 """
 
 from __future__ import annotations
 
 import argparse
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -18,16 +19,21 @@ from safetensors.numpy import save_file
 import engines
 from engines import Engine, checkpoint, worlds
 from playground.judges import explain_file
-from playground.measure.manipulation import EDITS, find_direction
+from playground.measure.manipulation import EDITS, PAIRS, drawn, edit_captions
 
 WORLDS = ("faces",)  # whose attributes `EDITS` names
 PROGRAM = "directions"
 SEED = 5_000_000  # of the first picture that directions are found from
 
 
-def find(engine: Engine, *, seed: int = SEED, **settings: int) -> dict[str, np.ndarray]:
+def find(engine: Engine, *, seed: int = SEED, pairs: int = PAIRS) -> dict[str, np.ndarray]:
     """A direction, float32 (D,), for every edit, by "<attribute> <value>"."""
-    return {f"{key} {value}": find_direction(engine, key, value, seed=seed, **settings).astype(np.float32) for key, value in EDITS}
+    directions = {}
+    for key, value in EDITS:
+        captions = edit_captions(engine, key, value, seed=seed, count=pairs)
+        before, after = (drawn(engine, [pair[i] for pair in captions], seed=seed, take=engine.moving_parts) for i in (0, 1))
+        directions[f"{key} {value}"] = (after - before).mean(0).astype(np.float32)
+    return directions
 
 
 def save(directions: dict[str, np.ndarray], name: str, *, root: Path = checkpoint.ROOT) -> None:
@@ -35,6 +41,12 @@ def save(directions: dict[str, np.ndarray], name: str, *, root: Path = checkpoin
     path = _path(name, root)
     path.parent.mkdir(parents=True, exist_ok=True)
     save_file(directions, path, metadata={"weights": checkpoint.fingerprint(root / name)})
+
+
+@lru_cache(maxsize=8)
+def shared(name: str) -> dict[str, np.ndarray]:
+    """The directions of an engine as they ship, loaded once. Raises as `load` does."""
+    return load(name)
 
 
 def load(name: str, *, root: Path = checkpoint.ROOT) -> dict[str, np.ndarray]:
@@ -60,7 +72,7 @@ def main(arguments: list[str] | None = None) -> None:
     world = worlds.load(parser.parse_args(arguments).world)
     for family in engines.FAMILIES:
         name = f"{world.name}/{family}"
-        if engines.engine_type(name).latent and engines.is_trained(name):
+        if engines.engine_type(name).movable and engines.is_trained(name):
             save(find(engines.load(name)), name)
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +54,7 @@ class Gallery:
         Returns indices (N, count) into `training` and distances (N, count) between features.
         """
         wanted, known = judge.features(images, space=space), self.features[space]
-        distances = np.linalg.norm(wanted[:, None] - known[None], axis=2)  # (N, M)
+        distances = np.stack([np.linalg.norm(known - one, axis=1) for one in wanted])  # (N, M)
         order = np.argsort(distances, axis=1)[:, :count]
         return order, np.take_along_axis(distances, order, axis=1)
 
@@ -108,6 +109,12 @@ def load(world_name: str, *, root: Path = checkpoint.ROOT) -> Gallery:
             {key: tensors[f"{name}.{key}"].numpy().astype(np.int64) for key in world.attributes} for name in ("labels", "training_labels")
         )
     return Gallery(sheets["held_out"], labels, sheets["training"], training_labels, features, counts["num_training"])
+
+
+@lru_cache(maxsize=4)
+def shared(world_name: str) -> Gallery:
+    """The gallery of a world as it ships, loaded once for all who only look at it. Raises as `load` does."""
+    return load(world_name)
 
 
 def _cut(sheet: Image.Image, shape: tuple[int, int, int], count: int) -> np.ndarray:

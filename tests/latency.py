@@ -66,7 +66,7 @@ def main() -> None:
             ("blended in the browser", "decoded by the network, after the rest"), zip(*times, strict=True), strict=True
         ):
             report(f"pointer to picture, {name}", values)
-        moving = [name for name in engines.available() if name.partition("/")[0] in directions.WORLDS and engines.engine_type(name).latent]
+        moving = [name for name in engines.available() if name.partition("/")[0] in directions.WORLDS and engines.engine_type(name).movable]
         if moving and all(map(engines.is_trained, moving)):
             tab.goto(f"{address}?tab=explore&item=edit")
             tab.locator("#item-edit .item[data-answered='2']").wait_for(timeout=60_000)

@@ -10,12 +10,12 @@ import pytest
 import tiny_engines
 
 import engines
-from engines import CheckpointError, Reading, text, vae, worlds
+from engines import CheckpointError, Reading, Request, text, vae, worlds
 from playground import directions
 from playground.explore import edit
 from playground.explore.edit import Edited
 from playground.machine import Machine
-from playground.measure.manipulation import EDITS
+from playground.measure.manipulation import EDITS, edit_captions, find_direction
 from playground.ui.items import edit as edit_item
 
 FACES = worlds.load("faces")
@@ -41,7 +41,7 @@ def machine(monkeypatch):
             found[name] = directions.find(tiny_engines.make(name), pairs=8)
         return found[name]
 
-    monkeypatch.setattr(directions, "load", load)
+    monkeypatch.setattr(directions, "shared", load)
     monkeypatch.setattr(engines.style_gan.StyleGANEngine, "score", lambda self, images, prompts: np.arange(len(images), dtype=np.float32))
     return Machine(
         load_engine=tiny_engines.make, load_judge=lambda world: Judge(), read=lambda world, prompt: Reading({"mouth": "sad"}, ())
@@ -66,6 +66,17 @@ def test_the_vaes_direction_moves_the_attribute_and_nothing_random():
         assert moved[key, value] > 0.9
         assert sum(share for (k, _), share in moved.items() if k == key) == pytest.approx(0, abs=1e-5)
         assert max(abs(share) for (k, _), share in moved.items() if k != key) < 0.2
+
+
+def test_the_vaes_own_latent_is_followed_where_its_encoder_sees_the_change():
+    engine = tiny_engines.make("faces/vae")
+    direction = find_direction(engine, "mouth", "smile", seed=3, pairs=6)
+    assert direction.shape == (engine.model.config.latent_dim,)
+    captions = edit_captions(engine, "mouth", "smile", seed=3, count=6)
+    first, second = (tuple(pair[i].text for pair in captions) for i in (0, 1))
+    images = [list(engine.generate(Request(prompts, 3, 6)))[-1].images for prompts in (first, second)]
+    before, after = (engine.encode(pictures, first, tuple(range(3, 9))) for pictures in images)
+    assert np.allclose(direction, (after - before).mean(0), atol=1e-6)
 
 
 def test_directions_are_kept_with_the_weights_they_belong_to(tmp_path):
@@ -138,7 +149,7 @@ def test_wrong_wishes_are_explained(machine, change, message):
 
 def test_engines_of_other_worlds_are_refused(machine):
     asked = on(machine, edit.wish, machine, QUERY)
-    with pytest.raises(ValueError, match="engine must be one of the world faces"):
+    with pytest.raises(ValueError, match="engine must be one of faces/vae"):
         on(machine, edit.edit, machine, asked, "digits/vae")
     with pytest.raises(ValueError, match="engines must be a list"):
         on(machine, edit_item.pack_edits, machine, asked, "faces/vae")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -189,7 +190,7 @@ def test_a_run_is_opened(machine, run):
 
 def test_a_training_picture_is_found_to_be_a_copy(machine, run):
     shown = gallery.load("digits")
-    frame = SimpleNamespace(images=shown.training[5:6])
+    frame = SimpleNamespace(images=shown.training[5:6], step=1, num_steps=1)
     pane = SimpleNamespace(name="digits/gan", film=SimpleNamespace(last=frame))
     (checked,) = on(machine, inside.check, machine, SimpleNamespace(order=run.order, panes=[pane]))
     assert np.array_equal(checked.nearest[0], shown.training[5])
@@ -200,9 +201,22 @@ def test_a_training_picture_is_found_to_be_a_copy(machine, run):
 
 
 def test_what_cannot_be_looked_at_is_explained(machine, run):
-    for name, message in (("digits/gan", "does not draw piece by piece"), ("digits/none", "drew no picture"), (None, "drew no picture")):
+    for name, message in (
+        ("digits/gan", "does not draw piece by piece"),
+        ("digits/none", "drew no whole picture"),
+        (None, "drew no whole picture"),
+    ):
         with pytest.raises(ValueError, match=message):
             on(machine, inside.inspect, machine, run, name, 3)
+
+
+def test_a_picture_that_was_stopped_is_not_looked_into(machine, run):
+    pane = next(pane for pane in run.panes if pane.name == "digits/autoregressive")
+    cut = SimpleNamespace(name=pane.name, film=SimpleNamespace(last=replace(pane.film.last, step=300)))
+    stopped = SimpleNamespace(order=run.order, panes=[cut])
+    assert on(machine, inside.check, machine, stopped) == []
+    with pytest.raises(ValueError, match="drew no whole picture"):
+        on(machine, inside.inspect, machine, stopped, pane.name, 3)
 
 
 CELL = {"world": "digits", "prompt": "7", "seed": 1, "engine": "digits/diffusion", "guidance": 0.0, "steps": 2}
@@ -219,7 +233,7 @@ def test_a_cell_of_the_grid_is_the_engines_own_picture(machine):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"engine": "faces/diffusion"}, "engine must be one of the world digits"),
+        ({"engine": "faces/diffusion"}, "engine must be one of digits/vae"),
         ({"engine": "digits/vae"}, "has no setting"),
         ({"guidance": "much"}, "guidance must be a number from 0 to 7"),
         ({"guidance": 9}, "guidance must be a number from 0 to 7"),

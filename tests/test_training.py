@@ -246,10 +246,18 @@ def test_learning_rate_rises_then_falls_to_zero():
 
 
 def test_the_weight_of_the_kl_term_falls_in_the_first_half():
-    recipe = vae_recipes.VAERecipe(1, 1, 1e-3, beta=5.0, first_beta=500.0)
-    weights = [vae_recipes.falling_beta(recipe, progress) for progress in (0, 0.25, 0.5, 1)]
-    assert weights == pytest.approx([500, 50, 5, 5])
-    assert vae_recipes.falling_beta(vae_recipes.RECIPES["digits"]["default"], 0.1) == 1
+    recipe = vae_recipes.VAERecipe(1, 1, 1e-3, beta=5.0, fall=100.0)
+    assert [recipe.beta_at(progress) for progress in (0, 0.25, 0.5, 1)] == pytest.approx([500, 50, 5, 5])
+    trainer = vae_recipes.VAETrainer(recipe, LinearVAE(width=8, text_dim=4), vae_loss, device="cpu")
+    x, words, losses = torch.zeros(2, 1, 28, 28), torch.zeros(2, 4), []
+    for progress in (0.0, 1.0):
+        trainer.set_progress(progress)
+        torch.manual_seed(0)
+        terms = trainer.loss(trainer.model, x, words)
+        losses.append((terms["loss"] - terms["reconstruction"]) / terms["kl"])
+    assert [float(weight) for weight in losses] == pytest.approx([500, 5], rel=1e-2)
+    with pytest.raises(ValueError, match="beta and fall must be positive"):
+        vae_recipes.VAERecipe(1, 1, 1e-3, beta=0.0)
 
 
 def test_average_remembers_a_fixed_share_of_the_run():

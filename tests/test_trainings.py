@@ -4,6 +4,7 @@ import dataclasses
 import json
 import math
 import shlex
+import subprocess
 from importlib import import_module
 
 import numpy as np
@@ -16,7 +17,7 @@ from engines import CheckpointError, checkpoint, worlds
 from engines import __main__ as drawing
 from engines.training import __main__ as training
 from engines.training.gan import RECIPES as GAN_RECIPES
-from playground.background import Background, Busy
+from playground.background import Background
 from playground.trainings import live, replay, shelf
 from playground.ui.items import failures, stability
 from playground.ui.items import live as live_item
@@ -142,6 +143,26 @@ def test_a_shelf_records_what_is_missing_and_nothing_twice(tmp_path, monkeypatch
     assert len(ran) == len(recordings) + 1
 
 
+def test_a_run_whose_numbers_run_away_is_kept_if_it_drew_before(tmp_path, monkeypatch):
+    def fail(arguments):
+        (tmp_path / arguments[-1]).mkdir(parents=True)
+        if drew:
+            Image.new("L", (4, 4), 9).save(tmp_path / arguments[-1] / "samples.png")
+        raise subprocess.CalledProcessError(1, arguments)
+
+    exhibit = {"name": "x", "recordings": [{"label": "l", "command": "python -m engines.training digits/gan --out {out}"}]}
+    monkeypatch.setattr(shelf, "_described", lambda: [exhibit | {"family": "gan", "title": "t", "text": "t"}])
+    monkeypatch.setattr(shelf, "run", fail)
+    for drew in (True, False):
+        monkeypatch.setattr(shelf, "WORKPLACE", tmp_path / str(drew))
+        if drew:
+            shelf.record(tmp_path / "shelf")
+            assert shelf.load(tmp_path / "shelf")[0].recordings[0].picture
+        else:
+            with pytest.raises(FileNotFoundError):
+                shelf.record(tmp_path / "other")
+
+
 # The stability study
 
 
@@ -189,22 +210,42 @@ def test_only_engines_on_the_list_are_trained(tmp_path):
         live.command("digits/vae --minutes 99", tmp_path)
 
 
-def test_one_training_at_a_time_which_others_watch_and_only_its_owner_stops(tmp_path, monkeypatch):
+def test_one_training_at_a_time_which_all_watch_and_only_its_owner_stops(tmp_path, monkeypatch):
     monkeypatch.setattr(live, "command", lambda name, out: ["http.server", "0", "--bind", "127.0.0.1"])
     background = Background(tmp_path)
+    assert live_item.pack(background, tmp_path) == {"state": "idle"}
     try:
-        job = live_item.begin(background, tmp_path, "digits/gan", "anna")
-        assert live_item.begin(background, tmp_path, "digits/gan", "ben") is job
-        with pytest.raises(Busy, match="training digits/gan"):
+        live_item.begin(background, tmp_path, "digits/gan", "anna")
+        job = background.job
+        live_item.begin(background, tmp_path, "digits/gan", "ben")
+        assert background.job is job
+        with pytest.raises(ValueError, match="busy with “training digits/gan”"):
             live_item.begin(background, tmp_path, "digits/vae", "ben")
-        assert live_item.pack("digits/gan", job, tmp_path / "digits/gan")["state"] == "training"
-        background.stop("ben")
+        assert live_item.pack(background, tmp_path)["state"] == "training"
+        with pytest.raises(ValueError, match="begun by another visitor"):
+            live_item.end(background, "ben")
         assert job.running
-        background.stop("anna")
+        live_item.end(background, "anna")
         assert not job.running
-        assert live_item.pack("digits/gan", job, tmp_path / "digits/gan")["state"] == "stopped"
+        assert live_item.pack(background, tmp_path)["state"] == "stopped"
+        live_item.end(background, "ben")  # nothing runs: nothing happens
     finally:
         background.stop()
+
+
+def test_a_sheet_that_was_seen_is_not_sent_again(tmp_path):
+    background, out = Background(tmp_path), tmp_path / "digits/vae"
+    out.mkdir(parents=True)
+    write_log(
+        out / "training.jsonl",
+        [{"step": 1, "images": 2, "seconds": 1.5, "kl": 1.0, "saved": True}, {"step": 2, "images": 4, "seconds": 2.0}],
+    )
+    Image.new("L", (4, 4)).save(out / "samples.png")
+    background.start("training digits/vae", ["platform"])
+    first, again = (live_item.pack(background, tmp_path, seen=seen) for seen in (0, 1.5))
+    assert (first["drawn"], first["steps"]) == (1.5, 2)
+    assert first["picture"].startswith("data:image/png")
+    assert again["picture"] == ""
 
 
 # Recipes on the command line

@@ -1,6 +1,6 @@
 """The face editor: move one and the same face along directions, and do the nearest thing with engines that have none.
 
-All engines start from one sentence that names every attribute of a face. Engines with a latent follow directions in it
+All engines start from one sentence that names every attribute of a face. Engines with moving parts follow directions in them
 (`playground.directions`), as far as the sliders say. The others draw again from the same random numbers, with the sentence changed.
 """
 
@@ -17,7 +17,7 @@ from engines import Request, worlds
 from engines.base import check_number
 from engines.vae import complete
 from playground import directions
-from playground.explore.inside import scores_of
+from playground.explore.inside import check_engine, scores_of
 from playground.machine import Machine, threads_for
 from playground.measure.manipulation import EDITS
 
@@ -40,7 +40,7 @@ class Wish:
 class Edited:
     """A face before and after, uint8 (H, W, C), and what the judge reads in each.
 
-    along: whether directions in a latent were followed. scores: what the world's discriminator says of the two, None where there is none.
+    along: whether directions were followed. scores: what the world's discriminator says of the two, None where there is none.
     """
 
     engine: str
@@ -77,22 +77,21 @@ def wish(machine: Machine, query: Mapping[str, Any]) -> Wish:
 
 def edit(machine: Machine, asked: Wish, name: str) -> Edited:
     """What an engine makes of it. From within a job on the machine. Raises ValueError and CheckpointError."""
-    if name not in engines.available() or not name.startswith(f"{asked.world}/"):
-        raise ValueError(f"engine must be one of the world {asked.world}, got {name!r}")
+    check_engine(name, asked.world)
     engine, judge = machine.engine(name), machine.judge(asked.world)
     with threads_for(engine):
         *_, frame = engine.generate(Request(asked.before, asked.seed))
-        if engine.latent:
-            known = directions.load(name)
+        if engine.movable:
+            known = directions.shared(name)
             step = sum(amount * known[key] for key, amount in asked.amounts.items())
-            after = engine.redraw(frame.extra[engine.latent] + np.float32(step), (asked.before,), (asked.seed,))
+            after = engine.draw_moved(engine.moving_parts(frame) + np.float32(step))
         else:
             *_, last = engine.generate(Request(asked.after, asked.seed))
             after = last.images
     pictures = np.concatenate([frame.images, after])
     found, values = judge.attributes(pictures), worlds.load(asked.world).attributes
     readings = tuple({key: values[key][int(found[key][i])] for key in values} for i in (0, 1))
-    return Edited(name, bool(engine.latent), pictures[0], pictures[1], readings, _scores(machine, asked, pictures))
+    return Edited(name, bool(engine.movable), pictures[0], pictures[1], readings, _scores(machine, asked, pictures))
 
 
 def _scores(machine: Machine, asked: Wish, pictures: np.ndarray) -> tuple[float, float] | None:

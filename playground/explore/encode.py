@@ -41,7 +41,7 @@ def encode(machine: Machine, world_name: str, image: np.ndarray) -> tuple[list[E
     world, images = worlds.load(world_name), image[None]
     seen = {key: world.attributes[key][int(found[0])] for key, found in machine.judge(world_name).attributes(images).items()}
     told = world.compose(seen, np.random.default_rng(0), everything=True).text
-    names = [name for name in engines.available() if name.startswith(f"{world_name}/")]
+    names = engines.available(world_name)
     if MAP_ENGINE.startswith(f"{world_name}/"):
         names.append(MAP_ENGINE)
     return [

@@ -11,15 +11,16 @@ from typing import Any
 import numpy as np
 
 import engines
-from engines import CheckpointError, Inspection, worlds
+from engines import CheckpointError, Inspection
 from engines.base import check_number
-from playground import gallery
+from playground import gallery, metrics
 from playground.compare import Comparison, Order, Pane, make_params
 from playground.machine import Machine
 
 GUIDANCE = (0.0, 1.0, 3.0, 7.0)  # rows of the grid
 STEPS = (2, 5, 20, 100)  # its columns
 NEAREST = 3  # training pictures shown beside each picture
+SPACE = "encoder"  # of the judge, in which pictures are compared
 COPY_PERCENTILE = 1.0  # of real pictures that nobody trained on: nearer to a training picture than these, a picture counts as a copy
 
 log = logging.getLogger(__name__)
@@ -48,12 +49,17 @@ def order(query: Mapping[str, Any]) -> Order:
     return Order(query.get("world"), query.get("prompt"), query.get("seed"), 1)
 
 
+def is_whole(pane: Pane) -> bool:
+    """Whether an engine drew its picture to the end."""
+    return pane.film.last is not None and pane.film.last.step == pane.film.last.num_steps
+
+
 def find_pane(comparison: Comparison, name: Any) -> Pane:
-    """The pane of an engine that drew. Raises ValueError."""
+    """The pane of an engine that drew a whole picture. Raises ValueError."""
     for pane in comparison.panes:
-        if pane.name == name and pane.film.last:
+        if pane.name == name and is_whole(pane):
             return pane
-    raise ValueError("this engine drew no picture")
+    raise ValueError("this engine drew no whole picture")
 
 
 def inspect(machine: Machine, comparison: Comparison, name: Any, place: Any) -> Inspection:
@@ -68,14 +74,14 @@ def inspect(machine: Machine, comparison: Comparison, name: Any, place: Any) -> 
 def check(machine: Machine, comparison: Comparison) -> list[Checked]:
     """The nearest training pictures to every picture drawn, and the discriminators' scores. From within a job on the machine."""
     world_name = comparison.order.world
-    shown, judge = _gallery(world_name), machine.judge(world_name)
+    shown, judge = gallery.shared(world_name), machine.judge(world_name)
     unit = copy_distance(world_name, judge)
     checked = []
     for pane in comparison.panes:
-        if not pane.film.last:
+        if not is_whole(pane):
             continue
         images = pane.film.last.images[:1]
-        indices, distances = shown.nearest(images, judge, count=NEAREST)
+        indices, distances = shown.nearest(images, judge, count=NEAREST, space=SPACE)
         scores = {name: float(found[0]) for name, found in scores_of(machine, world_name, images, (comparison.order.prompt,)).items()}
         checked.append(Checked(pane.name, shown.training[indices[0]], distances[0] / unit, scores))
     return checked
@@ -83,9 +89,8 @@ def check(machine: Machine, comparison: Comparison) -> list[Checked]:
 
 def scores_of(machine: Machine, world_name: str, images: np.ndarray, prompts: tuple[str, ...]) -> dict[str, np.ndarray]:
     """What the world's discriminators say of pictures, float32 (N,) by the engine that keeps one. From within a job on the machine."""
-    names = [name for name in engines.available() if name.startswith(f"{world_name}/") and engines.engine_type(name).scores]
     scores = {}
-    for name in filter(engines.is_trained, names):
+    for name in (name for name in engines.available(world_name) if engines.engine_type(name).scores):
         try:
             scores[name] = machine.engine(name).score(images, prompts)
         except CheckpointError as error:  # a GAN whose discriminator was not kept
@@ -96,9 +101,15 @@ def scores_of(machine: Machine, world_name: str, images: np.ndarray, prompts: tu
 @lru_cache(maxsize=4)
 def copy_distance(world_name: str, judge: Any) -> float:
     """The distance to the nearest training picture of the gallery below which only `COPY_PERCENTILE` of held-out pictures lie."""
-    shown = _gallery(world_name)
-    _, distances = shown.nearest(shown.held_out, judge, count=1)
+    shown = gallery.shared(world_name)
+    distances = metrics.nearest_distances(judge.features(shown.held_out, space=SPACE), shown.features[SPACE])
     return float(np.percentile(distances, COPY_PERCENTILE))
+
+
+def check_engine(name: Any, world_name: str) -> None:
+    """Raises ValueError when no engine of that name is in the world."""
+    if name not in engines.available(world_name):
+        raise ValueError(f"engine must be one of {', '.join(engines.available(world_name))}, got {name!r}")
 
 
 def draw_cell(machine: Machine, query: Mapping[str, Any]) -> np.ndarray:
@@ -107,15 +118,9 @@ def draw_cell(machine: Machine, query: Mapping[str, Any]) -> np.ndarray:
     From within a job on the machine. Raises ValueError naming what is wrong.
     """
     asked, name = order(query), query.get("engine")
-    if name not in engines.available() or not name.startswith(f"{asked.world}/"):
-        raise ValueError(f"engine must be one of the world {asked.world}, got {name!r}")
+    check_engine(name, asked.world)
     values = {"guidance_scale": query.get("guidance"), "num_inference_steps": query.get("steps")}
     check_number("guidance", values["guidance_scale"], GUIDANCE[0], GUIDANCE[-1], integer=False)
     params = make_params(engines.engine_type(name).params_type, name, values)
     *_, frame = machine.engine(name).generate(asked.request(params))
     return frame.images[0]
-
-
-@lru_cache
-def _gallery(world_name: str) -> gallery.Gallery:
-    return gallery.load(worlds.load(world_name).name)

@@ -49,7 +49,7 @@ def make(engine: VAEEngine, shown: Gallery) -> LatentMap:
 
 def decode(engine: VAEEngine, points: np.ndarray) -> np.ndarray:
     """Points of the plane, (N, 2) -> pictures, uint8 (N, H, W, C)."""
-    return engine.decode(points.astype(np.float32), *_unasked(len(points)))
+    return engine.redraw(points.astype(np.float32), *_unasked(len(points)))
 
 
 def check_point(z1: Any, z2: Any) -> np.ndarray:

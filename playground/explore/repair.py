@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Callable, Mapping
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -71,12 +70,6 @@ def changed(images: np.ndarray, known: Known) -> tuple[int, int]:
     return int(differs.sum()), int(known.mask.sum()) * (len(images) // len(known.mask))
 
 
-@lru_cache
-def held_out(world_name: str) -> np.ndarray:
-    """The gallery's held-out pictures, uint8 (N, H, W, C)."""
-    return gallery.load(world_name).held_out
-
-
 def encode_picture(image: np.ndarray) -> str:
     """uint8 (H, W, C) -> text; the picture it stands for may differ a little where it is large."""
     for options in ({"format": "PNG", "optimize": True}, {"format": "WEBP", "quality": QUALITY, "method": 6}):
@@ -92,7 +85,7 @@ def decode_picture(code: Any, world: Any) -> np.ndarray:
     if not isinstance(code, str) or len(code) > MAX_CODE:
         raise ValueError("The picture is no short text, as a link holds it.")
     if code.startswith(HELD_OUT):
-        pictures, number = held_out(world.name), code.removeprefix(HELD_OUT)
+        pictures, number = gallery.shared(world.name).held_out, code.removeprefix(HELD_OUT)
         check_number("held-out picture", int(number) if number.isdecimal() else number, 0, len(pictures) - 1, integer=True)
         return pictures[int(number)]
     h, w, c = world.image_shape

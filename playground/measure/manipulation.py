@@ -1,18 +1,19 @@
 """Facial manipulation: following one fixed direction in an engine's latent space to change one thing about a face.
 
 A direction is the mean difference that one word of the prompt makes to the latents of faces drawn from the same random numbers, so it
-is found from samples, without labels or a judge. It must then work on other faces, whatever their prompts. A latent is all that the last
-network draws from, after the text: the style w of a GAN; z and the attributes, as numbers, of a VAE.
+is found from samples, without labels or a judge. It must then work on other faces, whatever their prompts. Where the latent does not
+depend on the prompt (the z of a VAE), the encoder is asked instead what z it sees in the changed faces, without being told of the change.
 """
 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
-from engines import Engine, Request
+from engines import Engine, Frame, Request
 from engines.worlds.captions import Caption
 from playground import metrics
 from playground.figures import Figure
@@ -60,17 +61,27 @@ def measure(bench: Bench) -> None:
 def find_direction(engine: Engine, key: str, value: str, *, seed: int, pairs: int = PAIRS) -> np.ndarray:
     """The direction (D,) in latents that turns the attribute `key` of a face into `value`, as long as the change is."""
     captions = edit_captions(engine, key, value, seed=seed, count=pairs)
-    before, after = (latents_of(engine, [pair[i] for pair in captions], seed=seed) for i in (0, 1))
+    first, second = ([pair[i] for pair in captions] for i in (0, 1))
+    if not engine.encodes:
+        return (latents_of(engine, second, seed=seed) - latents_of(engine, first, seed=seed)).mean(0)
+    prompts, seeds = tuple(caption.text for caption in first), tuple(seed + i for i in range(len(first)))
+    faces = (drawn(engine, which, seed=seed, take=lambda frame: frame.images) for which in (first, second))
+    before, after = (engine.encode(images, prompts, seeds) for images in faces)
     return (after - before).mean(0)
 
 
 def latents_of(engine: Engine, captions: list[Caption], *, seed: int) -> np.ndarray:
     """Latents (N, D) of pictures drawn from captions."""
+    return drawn(engine, captions, seed=seed, take=lambda frame: frame.extra[engine.latent])
+
+
+def drawn(engine: Engine, captions: list[Caption], *, seed: int, take: Callable[[Frame], np.ndarray]) -> np.ndarray:
+    """What `take` finds in the last frames (N, ...) of pictures drawn from captions."""
     parts = []
     for start in range(0, len(captions), DRAWN_AT_ONCE):
         prompts = tuple(caption.text for caption in captions[start : start + DRAWN_AT_ONCE])
         *_, last = engine.generate(Request(prompts, seed=seed + start, num_images=len(prompts)))
-        parts.append(last.extra[engine.latent])
+        parts.append(take(last))
     return np.concatenate(parts)
 
 

@@ -32,13 +32,17 @@ THREADS = 1
 
 @dataclass(frozen=True)
 class Live:
-    """What a training has done so far. picture: its latest sheet of samples, a PNG file; None before the first."""
+    """What a training has done so far.
+
+    picture: its latest sheet of samples, a PNG file; None before the first. drawn: seconds of training after which that was drawn.
+    """
 
     seconds: float
     steps: int
     images: int
     curves: tuple[Curve, ...]
     picture: bytes | None
+    drawn: float
 
 
 def choices() -> list[str]:
@@ -59,9 +63,9 @@ def look(name: str, out: Path) -> Live | None:
         lines = read_log(out / "training.jsonl")
     except (OSError, ValueError):  # not begun
         return None
-    sheet = out / "samples.png"
-    last = lines[-1]
-    return Live(last["seconds"], last["step"], last["images"], tuple(read_curves(name, lines)), read_whole(sheet))
+    last, picture = lines[-1], read_whole(out / "samples.png")
+    drawn = max((line["seconds"] for line in lines if line.get("saved")), default=0.0) if picture else 0.0
+    return Live(last["seconds"], last["step"], last["images"], tuple(read_curves(name, lines)), picture, drawn)
 
 
 def read_whole(picture: Path) -> bytes | None:

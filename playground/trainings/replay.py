@@ -103,6 +103,8 @@ def read_curves(name: str, lines: list[dict[str, Any]]) -> list[Curve]:
         if name not in entry["engines"]:
             continue
         points = [(line["seconds"], line[entry["key"]]) for line in lines if entry["key"] in line]
+        if not points:
+            continue
         size = math.ceil(len(points) / POINTS) or 1
         thinned = [tuple(map(float, np.mean(points[i : i + size], axis=0))) for i in range(0, len(points), size)]
         curves.append(Curve(entry["name"], entry["unit"], entry["means"], tuple(thinned)))

@@ -72,7 +72,7 @@ def load(folder: Path = SHELF) -> list[Exhibit]:
 
 
 def record(folder: Path = SHELF) -> None:
-    """Run what is missing in `folder`. Raises subprocess.CalledProcessError when a command fails."""
+    """Run what is missing in `folder`. Raises FileNotFoundError when a command leaves no picture."""
     folder.mkdir(parents=True, exist_ok=True)
     recorded = {recording.command for exhibit in load(folder) for recording in exhibit.recordings if recording.picture}
     for exhibit in _described():
@@ -81,7 +81,10 @@ def record(folder: Path = SHELF) -> None:
                 continue
             log.info("%s", command)
             (checkpoint.ROOT.parent / WORKPLACE).mkdir(parents=True, exist_ok=True)
-            run(shlex.split(command)[1:])
+            try:
+                run(shlex.split(command)[1:])
+            except subprocess.CalledProcessError as error:  # numbers that run away are a failure to show, if it drew before
+                log.info("%s", error)
             out = checkpoint.ROOT.parent / WORKPLACE / key
             drawn = out / "samples.png" if out.is_dir() else out.with_suffix(".png")
             Image.open(drawn).save(folder / f"{key}.webp", lossless=True, method=6)

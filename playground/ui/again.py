@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Iterator
 from html import escape
@@ -84,14 +83,10 @@ def side_by_side(world_name: str, folder: Path) -> str:
 
 def _start(background: Background, folder: Path, world_name: str, owner: str) -> Job:
     """Begin, or join the same measurement if it is running."""
-    name = f"measuring {world_name}"
-    if background.job and background.job.running and background.job.name == name:
-        return background.job
     if world_name not in engines.world_names():
         raise ValueError(f"world must be one of {', '.join(engines.world_names())}, got {world_name!r}")
-    job = background.start(name, ["playground.measure", world_name, "--quick", "--out", str(folder)], owner=owner)
-    shutil.rmtree(folder / world_name, ignore_errors=True)  # of an earlier measurement; the new one still loads its libraries
-    return job
+    command = ["playground.measure", world_name, "--quick", "--out", str(folder)]
+    return background.start_or_join(f"measuring {world_name}", command, owner=owner, clear=folder / world_name)
 
 
 def _cells(world_name: str, folder: Path | None) -> dict[tuple[str, str], Cell]:

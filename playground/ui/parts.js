@@ -22,8 +22,11 @@ function flash(button, text) {
 }
 
 async function copyAddress(button, address) {
-  if (navigator.clipboard) await navigator.clipboard.writeText(address);
-  else window.prompt("Copy this link:", address); // browsers offer the clipboard to secure addresses only
+  try {
+    await navigator.clipboard.writeText(address);
+  } catch {
+    window.prompt("Copy this link:", address); // browsers offer the clipboard to secure addresses only, and may refuse it
+  }
   flash(button, "Copied");
 }
 

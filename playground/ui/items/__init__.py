@@ -9,7 +9,6 @@ from typing import Any
 
 import gradio as gr
 
-import engines
 from engines import CheckpointError, worlds
 from playground.compare import Order, contained
 from playground.film import data_uri, png
@@ -105,10 +104,6 @@ def about(world_name: str) -> dict[str, Any]:
         "channels": c,
         "light_on_dark": world.light_on_dark,
     }
-
-
-def engines_of(world_name: str) -> list[str]:
-    return [name for name in engines.available() if name.startswith(f"{world_name}/")]
 
 
 def uri(image: Any) -> str:

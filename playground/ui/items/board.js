@@ -11,6 +11,7 @@ function makeBoard({ worlds, start, limits, tools, label, hooks = {} }) {
   const paper = page.getContext("2d", { willReadFrequently: true });
   let code = ""; // the picture as a link writes it; "" after a stroke, until it is needed
   let cursor = { x: 0, y: 0 };
+  let turn = 0; // counts the pictures asked for
 
   const world = worldField(worlds, start.world);
   const canvas = make("canvas", {
@@ -63,7 +64,15 @@ function makeBoard({ worlds, start, limits, tools, label, hooks = {} }) {
 
   async function real(n) {
     number.value = n;
-    await show(await server.picture({ world: world.select.value, picture: `held-out-${n}` }));
+    await ask(server.picture({ world: world.select.value, picture: `held-out-${n}` }));
+  }
+
+  // Shows what the server answers, unless another picture was asked for meanwhile.
+  async function ask(call) {
+    const mine = ++turn;
+    const answer = await answerOf(call);
+    if (mine === turn) await show(answer);
+    return answer;
   }
 
   function another() {
@@ -87,7 +96,7 @@ function makeBoard({ worlds, start, limits, tools, label, hooks = {} }) {
     if (chosen.size > limits.max_bytes) return say(`The file has ${(chosen.size / 1e6).toFixed(1)} MB; at most ${limits.max_bytes / 1e6} MB can be read.`, true);
     say("Reading the picture.");
     const reader = new FileReader();
-    reader.onload = async () => show(await server.upload({ world: world.select.value, content: reader.result.split(",")[1] ?? "" }));
+    reader.onload = () => ask(server.upload({ world: world.select.value, content: reader.result.split(",")[1] ?? "" }));
     reader.readAsDataURL(chosen);
   }
 
@@ -149,5 +158,5 @@ function makeBoard({ worlds, start, limits, tools, label, hooks = {} }) {
     return code;
   }
 
-  return { world, canvas, status, source, pointer, page, enter, show, real, say, paint, written };
+  return { world, canvas, status, source, pointer, page, enter, ask, real, say, paint, written };
 }

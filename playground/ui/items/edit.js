@@ -13,9 +13,9 @@ const sliders = edits.map(({ name, label }) => ({ name, ...rangeField(label, 0, 
 const status = make("p", { class: "status", role: "status", "aria-live": "polite" });
 const sentence = make("p", { class: "quiet" });
 const shown = make("div", { class: "replays" });
-const copyButton = button("Copy link", () => copyAddress(copyButton, location.href));
+const copyButton = linkButton(() => note());
 root.append(
-  make("p", { class: "lead", text: "One face, four engines. Sliders follow directions found in the latents of the GAN and the VAE; the judge says what it reads before and after, and what changed that should not have. The other two do the nearest thing they can: draw again from the same random numbers, with one word of the sentence changed." }),
+  make("p", { class: "lead", text: "One face, four engines. Sliders follow directions found in what the GAN and the VAE draw from: the style that steers every layer of the one, the attributes that the decoder of the other is told. The judge says what it reads before and after, and what changed that should not have. The other two do the nearest thing they can: draw again from the same random numbers, with the sentence changed." }),
 );
 if (worlds.length) {
   root.append(
@@ -64,7 +64,7 @@ async function ask(kind) {
   const names = world.world.engines.filter(({ along }) => along === (kind === "along")).map(({ name }) => name);
   if (!names.length) return;
   busy[kind] = true;
-  const answer = await server.change({ ...query(), engines: names });
+  const answer = await answerOf(server.change({ ...query(), engines: names }));
   busy[kind] = false;
   setText(status, answer.error ?? "");
   status.dataset.state = answer.error ? "failed" : "";
@@ -104,7 +104,7 @@ function card(engine) {
 function restore() {
   const link = remembered("edit");
   if (link) {
-    if (worlds.some(({ name }) => name === link.world)) world.select.value = link.world;
+    world.choose(link.world);
     prompt.value = link.prompt ?? "";
     seed.value = link.seed ?? start.seed;
     for (const slider of sliders) setRange(slider, link[slider.name] ?? 0);

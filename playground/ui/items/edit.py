@@ -14,7 +14,7 @@ from playground.explore import edit
 from playground.explore.edit import Edited, Wish
 from playground.machine import Machine
 from playground.measure.manipulation import EDITS
-from playground.ui.items import about, answered_by, component, engines_of, uri
+from playground.ui.items import about, answered_by, component, uri
 from playground.ui.panes import title
 
 
@@ -26,7 +26,7 @@ def build(machine: Machine, world: str) -> gr.HTML:
 
     known = [name for name in directions.WORLDS if name in engines.world_names()]
     fixed = {
-        "worlds": [about(name) | {"engines": [_about_engine(engine) for engine in engines_of(name)]} for name in known],
+        "worlds": [about(name) | {"engines": [_about_engine(engine) for engine in engines.available(name)]} for name in known],
         "edits": [{"name": f"{key} {value}", "label": f"{value.capitalize()} ({key.replace('_', ' ')})"} for key, value in EDITS],
         "start": {"world": world if world in known else next(iter(known), ""), "prompt": "", "seed": 7},
         "limits": {"least": edit.LEAST, "most": edit.MOST, "step": edit.STEP, "seed": MAX_SEED},
@@ -63,5 +63,5 @@ def _shown(found: Edited, wanted: set[str]) -> dict[str, Any]:
 
 def _about_engine(name: str) -> dict[str, Any]:
     kind = engines.engine_type(name)
-    how = "moves along directions in its latent" if kind.latent else "has no such latent: it draws again, with the sentence changed"
-    return {"name": name, "title": title(kind.family), "along": bool(kind.latent), "how": how}
+    how = f"moves {kind.movable}" if kind.movable else "has nothing to move along: it draws again, with the sentence changed"
+    return {"name": name, "title": title(kind.family), "along": bool(kind.movable), "how": how}

@@ -5,8 +5,8 @@ const { worlds, start } = props.fixed;
 let turn = 0; // counts the pictures encoded
 
 const found = make("div", { class: "encoded" });
-const told = make("p", { class: "quiet" });
-const copyButton = button("Copy link", () => { remember("encode", query()); copyAddress(copyButton, location.href); });
+const told = make("p", { class: "quiet", role: "status" });
+const copyButton = linkButton(() => remember("encode", query()));
 const board = makeBoard({
   worlds,
   start,
@@ -35,9 +35,13 @@ const grouped = (number) => Math.round(number).toLocaleString("en");
 async function squeeze() {
   const mine = ++turn;
   remember("encode", query());
-  const answer = await server.squeeze(query());
+  setText(told, "Encoding.");
+  const answer = await answerOf(server.squeeze(query()));
   if (mine !== turn) return; // another picture was chosen meanwhile
-  if (answer.error) return board.say(answer.error, true);
+  if (answer.error) {
+    setText(told, "");
+    return board.say(answer.error, true);
+  }
   setText(told, `As it is stored: ${grouped(answer.raw)} bits. The judge reads in it: “${answer.told}”. Encoders that want a text were told that.`);
   found.replaceChildren(...answer.engines.map((engine) => card(engine, answer)));
 }
@@ -55,10 +59,10 @@ function card(engine, { picture: original, raw }) {
 
 async function restore() {
   const link = remembered("encode");
-  if (link && worlds.some((entry) => entry.name === link.world)) board.world.select.value = link.world;
+  if (link) board.world.choose(link.world);
   board.enter();
   if (!link?.picture) return board.real(start.number);
-  await board.show(await server.picture({ world: board.world.select.value, picture: link.picture }));
+  await board.ask(server.picture({ world: board.world.select.value, picture: link.picture }));
 }
 
 restore();

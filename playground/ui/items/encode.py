@@ -13,7 +13,7 @@ from playground.explore import encode, repair
 from playground.explore.encode import Blind, Encoded
 from playground.explore.latent_map import ENGINE as MAP_ENGINE
 from playground.machine import Machine
-from playground.ui.items import about, answered, answered_by, board, component, uri
+from playground.ui.items import about, answered_by, board, component, uri
 from playground.ui.panes import title
 
 
@@ -21,13 +21,15 @@ def build(machine: Machine, world: str) -> gr.HTML:
     """The item. world: the one that is chosen at first."""
 
     async def squeeze(query: dict[str, Any]) -> dict[str, Any]:
-        checked = answered(lambda: {"image": repair.decode_picture(query.get("picture"), worlds.load(query.get("world")))})
-        if "error" in checked:
-            return checked
-        return await answered_by(machine, pack_encoded, machine, query["world"], checked["image"])
+        return await answered_by(machine, lambda: pack_query(machine, query.get("world"), query.get("picture")))
 
     fixed = {"worlds": [about(name) for name in engines.world_names()], "start": {"world": world, "number": 3}, **board.LIMITS}
     return component("encode", [*board.functions(), squeeze], fixed, scripts=("board",))
+
+
+def pack_query(machine: Machine, world_name: Any, code: Any) -> dict[str, Any]:
+    """`pack_encoded` of the picture in a link. Raises ValueError."""
+    return pack_encoded(machine, world_name, repair.decode_picture(code, worlds.load(world_name)))
 
 
 def pack_encoded(machine: Machine, world_name: str, image: np.ndarray) -> dict[str, Any]:

@@ -10,20 +10,20 @@ import gradio as gr
 from playground.film import data_uri
 from playground.trainings import shelf
 from playground.trainings.shelf import SHELF, Exhibit, Recording
-from playground.ui.items import component
+from playground.ui.items import answered, component
 from playground.ui.panes import title
 
-LEAD = """<p class="lead">Every family has its own way to go wrong. Each picture here is of a real run on this project's code, and
-below it stands the command that makes it again.</p>"""
+LEAD = """<p class="lead">Every family has its own way to go wrong. Here are recorded runs of this project's own code,
+each with the command that makes it again.</p>"""
 
 
 def build() -> gr.HTML:
     """The item."""
 
-    def open(_: str) -> str:
-        return show()
+    def open(_: str) -> dict[str, str]:
+        return answered(lambda: {"html": show()})
 
-    return component("failures", [open], tab="training", main="document")
+    return component("failures", [open], {"item": "failures"}, tab="training", main="document")
 
 
 def show(folder: Path = SHELF) -> str:

@@ -6,13 +6,14 @@ const SIDE = 320; // pixels of a picture that pieces are chosen on
 let run = "";
 let started = 0;
 let wanted = null; // the piece that a link asks for
+let ordered = null; // what the pictures shown were drawn from
 
 const world = worldField(worlds, start.world);
 const prompt = textField(start.prompt);
 const seed = numberField(start.seed, 0, props.fixed.max_seed);
 const status = make("p", { class: "status", role: "status", "aria-live": "polite" });
 const parts = make("div", { class: "parts" });
-const copyButton = button("Copy link", () => copyAddress(copyButton, location.href));
+const copyButton = linkButton(() => note());
 root.append(
   make("p", { class: "lead", text: "One picture of each engine, opened up: how surely each piece was said and where the engine looked for it, how noise became a picture, and which training pictures come nearest." }),
   make("form", { class: "controls", onsubmit: (event) => { event.preventDefault(); wanted = null; order(); } },
@@ -26,8 +27,13 @@ world.select.addEventListener("change", () => (prompt.value = world.world.exampl
 const query = () => ({ world: world.select.value, prompt: prompt.value.trim(), seed: numberIn(seed) });
 
 function order() {
-  remember("inside", query());
-  trigger("submit", { order: query() });
+  ordered = query();
+  note();
+  trigger("submit", { order: ordered });
+}
+
+function note(piece = wanted, soon = false) {
+  (soon ? rememberSoon : remember)("inside", { ...(ordered ?? query()), ...(piece === null ? {} : { piece }) });
 }
 
 function show(view) {
@@ -45,31 +51,32 @@ async function open(view) {
   run = view.run;
   const mine = run;
   setText(status, "Opening the pictures.");
-  const answer = await server.look({ run });
+  const answer = await answerOf(server.look({ run }));
   if (mine !== run) return;
   setText(status, answer.error ?? "");
   status.dataset.state = answer.error ? "failed" : "done";
   if (answer.error) return;
   const failed = view.panes.filter((pane) => pane.error).map((pane) => make("p", { class: "quiet", text: `${pane.title}: ${pane.error}` }));
-  const asked = query();
-  const sections = await Promise.all([...answer.pieces.map(pieces), ...answer.steps.map((engine) => noise(engine, asked))]);
-  parts.replaceChildren(...failed, relatives(answer.checks, view), ...sections);
+  const sections = await Promise.all([...answer.pieces.map(pieces), ...answer.steps.map((engine) => noise(engine, ordered))]);
+  parts.replaceChildren(...failed, relatives(answer, view), ...sections);
 }
 
 // ---- Nearest training pictures, and what a discriminator says ----
 
-function relatives(checks, view) {
+function relatives(answer, view) {
+  const { checks } = answer;
   const scored = checks.some((check) => check.scores.length);
   const rows = checks.map((check) => {
     const drawn = make("img", { src: view.panes.find((pane) => pane.name === check.engine).picture, alt: `${check.title}'s picture` });
     const near = check.nearest.map((src, i) => make("figure", {}, make("img", { src, alt: `training picture ${i + 1}` }), make("figcaption", { text: check.distances[i].toFixed(2) })));
-    const verdict = make("td", { "data-verdict": check.copied ? "failed" : "fine" }, make("b", { text: check.copied ? "looks like a copy" : "no copy" }));
+    const verdict = make("td", { "data-verdict": check.copied ? "failed" : "fine" }, make("b", { text: check.copied ? "looks like a copy" : "none near" }));
     const scores = check.scores.map(([, score]) => make("td", { class: "number", text: score.toFixed(2) }));
     return make("tr", {}, make("th", { scope: "row", text: check.title }), make("td", {}, drawn), make("td", {}, make("div", { class: "near" }, ...near)), verdict, ...scores);
   });
   const heads = ["engine", "its picture", "nearest training pictures", "copy?", ...(checks[0]?.scores ?? []).map(([name]) => `score by ${name}'s discriminator`)];
   const note = scored ? "The score says how real a picture looks to the network that taught the GAN, beside the prompt; only its order means something." : "The discriminator that taught this world's GAN was not kept, so it cannot be asked.";
-  return section("Is it a copy?", "Distances between the judge's features, among the training pictures that ship with this page. Below 1, a picture is nearer to one of them than 99 of 100 real pictures that nobody trained on.",
+  const among = `Distances between the judge's features, among the ${answer.looked_at.toLocaleString("en")} of ${answer.trained_on.toLocaleString("en")} training pictures that ship with this page. Below 1, a picture is nearer to one of them than 99 of 100 real pictures that nobody trained on.`;
+  return section("Is it a copy?", among,
     make("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Nearest training pictures" }, make("table", {}, make("thead", {}, make("tr", {}, ...heads.map((text) => make("th", { scope: "col", text })))), make("tbody", {}, ...rows))),
     make("p", { class: "quiet", text: note }));
 }
@@ -89,7 +96,8 @@ async function pieces(engine) {
     onkeydown: key,
   });
   const said = make("div", { class: "said", role: "status" });
-  let [x, y, turn] = [engine.columns >> 1, engine.rows >> 1, 0];
+  let [x, y] = [engine.columns >> 1, engine.rows >> 1];
+  let [busy, waiting] = [false, false]; // one question at a time is on its way; the latest place waits for its answer
 
   function key(event) {
     const move = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[event.key];
@@ -98,14 +106,23 @@ async function pieces(engine) {
     go(x + move[0], y + move[1]);
   }
 
-  async function go(column, row) {
+  function go(column, row) {
     [x, y] = [Math.min(Math.max(column, 0), engine.columns - 1), Math.min(Math.max(row, 0), engine.rows - 1)];
-    const mine = ++turn;
     paint();
-    const place = y * engine.columns + x;
-    remember("inside", { ...query(), piece: place });
-    const found = await server.inspect({ run, engine: engine.engine, place });
-    if (mine !== turn) return;
+    wanted = y * engine.columns + x;
+    note(wanted, true);
+    if (busy) waiting = true;
+    else inspect();
+  }
+
+  async function inspect() {
+    busy = true;
+    const found = await answerOf(server.inspect({ run, engine: engine.engine, place: y * engine.columns + x }));
+    busy = false;
+    if (waiting) {
+      waiting = false;
+      return inspect();
+    }
     if (found.error) return setText(said, found.error);
     paint(found.attention);
     tell(found);
@@ -187,9 +204,13 @@ async function noise(engine, asked) {
     let done = 0;
     for (const count of steps) for (const scale of guidance) {
       setText(progress, `${done} of ${cells.size} pictures drawn.`);
-      const answer = await server.cell({ ...asked, engine: engine.engine, guidance: scale, steps: count });
+      const answer = await answerOf(server.cell({ ...asked, engine: engine.engine, guidance: scale, steps: count }));
       if (mine !== run) return;
-      if (answer.error) return setText(progress, answer.error);
+      if (answer.error) {
+        setText(progress, answer.error);
+        begin.disabled = false;
+        return;
+      }
       cells.get(`${scale} ${count}`).replaceChildren(make("img", { src: answer.picture, alt: `guidance ${scale}, ${count} steps` }));
       done += 1;
     }
@@ -204,10 +225,10 @@ async function noise(engine, asked) {
 watch("value", () => show(props.value));
 const link = remembered("inside");
 if (link && "prompt" in link) {
-  world.select.value = link.world ?? start.world;
-  if (world.select.selectedIndex < 0) world.select.value = start.world;
+  world.choose(link.world);
   prompt.value = link.prompt;
   seed.value = link.seed ?? "0";
   wanted = /^\d+$/.test(link.piece ?? "") ? Number(link.piece) : null;
-  setTimeout(() => trigger("submit", { order: query() }));
+  ordered = query();
+  setTimeout(() => trigger("submit", { order: ordered }));
 }

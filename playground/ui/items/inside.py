@@ -11,12 +11,13 @@ import engines
 from engines import Inspection
 from engines.base import MAX_SEED
 from engines.images import enlarge
+from playground import gallery
 from playground.compare import Comparison, Pane
 from playground.explore import inside
 from playground.explore.inside import Checked
 from playground.film import data_uri, png, sheet
 from playground.machine import Machine
-from playground.ui.items import KEPT, about, answered_by, component, engines_of, uri, wire
+from playground.ui.items import KEPT, about, answered_by, component, uri, wire
 from playground.ui.panes import title
 from playground.ui.runs import Runs
 
@@ -38,7 +39,7 @@ def build(machine: Machine, world: str) -> gr.HTML:
 
     first = about(world)["examples"][0]
     fixed = {
-        "worlds": [about(name) | {"engines": engines_of(name)} for name in engines.world_names()],
+        "worlds": [about(name) | {"engines": engines.available(name)} for name in engines.world_names()],
         "start": {"world": world, "prompt": first, "seed": 7},
         "max_seed": MAX_SEED,
         "guidance": inside.GUIDANCE,
@@ -51,7 +52,10 @@ def build(machine: Machine, world: str) -> gr.HTML:
 
 def pack_run(machine: Machine, comparison: Comparison) -> dict[str, Any]:
     """What can be looked at in a finished run, as JSON data: the check for copies, and per engine its pieces or its steps."""
+    shown = gallery.shared(comparison.order.world)
     return {
+        "looked_at": len(shown.training),
+        "trained_on": shown.num_training,
         "checks": [_pack_check(checked) for checked in inside.check(machine, comparison)],
         "pieces": [_pack_pieces(machine, pane) for pane in _drawn(comparison) if engines.engine_type(pane.name).inspects],
         "steps": [_pack_steps(pane) for pane in _drawn(comparison) if "noise" in pane.film.last.extra],
@@ -73,7 +77,7 @@ def pack_inspection(found: Inspection) -> dict[str, Any]:
 
 
 def _drawn(comparison: Comparison) -> list[Pane]:
-    return [pane for pane in comparison.panes if pane.film.last]
+    return [pane for pane in comparison.panes if inside.is_whole(pane)]
 
 
 def _pack_check(checked: Checked) -> dict[str, Any]:

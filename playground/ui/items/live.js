@@ -1,60 +1,91 @@
 // Train live (live.py): choose a family, start, and watch its curve and its samples.
 
+const EVERY = 1000; // milliseconds between two looks at a training
 const root = element.querySelector(".item");
 const { engines, minutes } = props.fixed;
 const total = 60 * minutes;
+const owner = mine();
+let drawn = 0; // which sheet of samples is shown
+let timer = 0;
 
 const engine = make("select", {}, ...engines.map(({ name, title }) => make("option", { value: name, text: title })));
 const status = make("p", { class: "status", role: "status", "aria-live": "polite" });
+const refusal = make("p", { class: "problem", role: "alert" });
+const counts = make("p", { class: "quiet number" });
 const bar = make("progress", { max: total, value: 0, "aria-label": "Share of the training" });
 const curves = make("div", { class: "curves" });
 const sheet = make("img", { class: "sheet", alt: "" });
-const copyButton = button("Copy link", () => copyAddress(copyButton, location.href));
-const stop = button("Stop", () => trigger("clear"));
 bar.hidden = sheet.hidden = true;
 root.append(
-  make("p", { class: "lead", text: `A training from nothing, in ${minutes} minutes on one core of this server, with the recipe of the shipped engine and a sixth of its data. One at a time; whoever asks for the same one watches along.` }),
-  make("form", { class: "controls", onsubmit: (event) => { event.preventDefault(); order(); } },
+  make("p", { class: "lead", text: `A training from nothing, in ${minutes} minutes on one core of this server, with the recipe of the shipped engine and a part of its data. One at a time; everybody on this page watches the same one.` }),
+  make("form", { class: "controls", onsubmit: (event) => { event.preventDefault(); start(); } },
     labelled("Engine", engine),
-    make("div", { class: "buttons" }, make("button", { type: "submit", class: "primary", text: "Train" }), stop, copyButton)),
+    make("div", { class: "buttons" }, make("button", { type: "submit", class: "primary", text: "Train" }), button("Stop", stop), linkButton(note))),
+  refusal,
   status,
   bar,
+  counts,
   make("div", { class: "watched" }, curves, sheet),
 );
-engine.addEventListener("change", () => remember("live", { engine: engine.value }));
+engine.addEventListener("change", note);
 
-function order() {
+function note() {
   remember("live", { engine: engine.value });
-  setText(status, "Asking the server.");
-  status.dataset.state = "waiting";
-  trigger("submit", { order: { engine: engine.value } });
 }
 
-const ENDINGS = { done: "The training is complete.", stopped: "Stopped. What it had learnt is shown." };
+// Who began a training may stop it, also after a reload of the page.
+function mine() {
+  const key = "generative-playground-trainer";
+  const token = sessionStorage.getItem(key) ?? `${Math.random()}${Math.random()}`;
+  sessionStorage.setItem(key, token);
+  return token;
+}
+
+async function start() {
+  note();
+  setText(status, "Asking the server.");
+  const answer = await answerOf(server.start({ engine: engine.value, owner }));
+  setText(refusal, answer.error ?? "");
+  look();
+}
+
+async function stop() {
+  const answer = await answerOf(server.stop({ owner }));
+  setText(refusal, answer.error ?? "");
+  look();
+}
+
+async function look() {
+  clearTimeout(timer);
+  const view = await answerOf(server.look({ seen: drawn }));
+  show(view);
+  if (view.state === "training" || view.error) timer = setTimeout(look, EVERY);
+}
+
+const TEXTS = { idle: "", done: "The training is complete.", stopped: "Stopped. What it had learnt is shown." };
 
 function show(view) {
-  if (!view) return;
+  if (view.error) return setText(status, view.error);
   const begun = "seconds" in view;
-  const waiting = view.state === "training" ? "Reading captions and pictures." : "";
-  const far = begun ? `${view.steps.toLocaleString("en")} steps, ${view.images.toLocaleString("en")} pictures seen in ${view.seconds.toFixed(0)} of ${total} s.` : waiting;
-  setText(status, [ENDINGS[view.state] ?? view.message, far].filter(Boolean).join(" "));
+  const title = engines.find(({ name }) => name === view.engine)?.title ?? "";
+  const training = begun ? `${title} is being trained.` : `${title} is about to be trained: captions and pictures are being read.`;
+  setText(status, TEXTS[view.state] ?? (view.message || training));
   status.dataset.state = view.state;
   bar.hidden = view.state !== "training";
   bar.value = begun ? view.seconds : 0;
-  if (!begun) return view.state === "training" && clear();
-  curves.replaceChildren(...view.curves.map((curve) => curveFigure(curve, Math.max(view.seconds, 1)).node));
-  sheet.hidden = !view.picture;
-  if (view.picture && view.picture !== sheet.src) {
+  setText(counts, begun ? `${title}: ${view.steps.toLocaleString("en")} steps, ${view.images.toLocaleString("en")} pictures seen in ${view.seconds.toFixed(0)} of ${total} s.` : "");
+  curves.replaceChildren(...(begun ? view.curves.map((curve) => curveFigure(curve, Math.max(view.seconds, 1)).node) : []));
+  if (!begun || !view.drawn) {
+    sheet.hidden = true;
+    drawn = 0;
+  } else if (view.picture) {
     sheet.src = view.picture;
-    sheet.alt = `What it draws after about ${view.seconds.toFixed(0)} seconds: a column for each digit, the last row without a prompt`;
+    sheet.alt = `What ${title} draws after ${view.drawn.toFixed(0)} seconds: a column for each digit, the last row without a prompt`;
+    sheet.hidden = false;
+    drawn = view.drawn;
   }
 }
 
-function clear() {
-  curves.replaceChildren();
-  sheet.hidden = true;
-}
-
-watch("value", () => show(props.value));
 const link = remembered("live");
 if (link && engines.some(({ name }) => name === link.engine)) engine.value = link.engine;
+look();

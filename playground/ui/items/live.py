@@ -1,77 +1,79 @@
-"""Train live: a short training in a process of its own, watched while it runs."""
+"""Train live: a short training in a process of its own, watched while it runs.
+
+The script asks how far it is every second, so that nobody who watches holds one of the server's threads.
+"""
 
 from __future__ import annotations
 
 import dataclasses
-import shutil
-import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
 import engines
-from playground.background import Background, Busy, Job
+from playground.background import Background, Busy
 from playground.film import data_uri
 from playground.trainings import live
-from playground.ui.items import component
+from playground.ui.items import answered, component
 from playground.ui.panes import title
 
-POLL = 1.0  # seconds
+TASK = "training "  # and the engine's name: what the server's background task is called
 
 
 def build(background: Background, folder: Path) -> gr.HTML:
     """The item. folder: where trainings are written."""
+
+    def start(query: dict[str, Any]) -> dict[str, Any]:
+        return answered(lambda: begin(background, folder, query.get("engine"), str(query.get("owner"))))
+
+    def stop(query: dict[str, Any]) -> dict[str, Any]:
+        return answered(lambda: end(background, str(query.get("owner"))))
+
+    def look(query: dict[str, Any]) -> dict[str, Any]:
+        return answered(lambda: pack(background, folder, seen=query.get("seen")))
+
     known = [{"name": name, "title": title(engines.engine_type(name).family)} for name in live.choices()]
-    item = component("live", [], {"engines": known, "minutes": live.MINUTES}, tab="training")
-
-    def train(event: gr.EventData, request: gr.Request) -> Iterator[dict[str, Any]]:
-        try:
-            name = event.order["engine"]
-            job = begin(background, folder, name, request.session_hash)
-        except (AttributeError, KeyError, TypeError):
-            yield {"state": "failed", "message": "The page sent no engine to train; load it again."}
-            return
-        except (Busy, ValueError) as error:
-            yield {"state": "failed", "message": str(error)}
-            return
-        while job.running:
-            yield pack(name, job, folder / name)
-            time.sleep(POLL)
-        yield pack(name, job, folder / name)
-
-    def halt(request: gr.Request) -> None:
-        background.stop(request.session_hash)
-
-    options: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
-    item.submit(train, None, item, concurrency_limit=40, trigger_mode="multiple", **options)
-    item.clear(halt, None, None, queue=False, **options)
-    return item
+    return component("live", [start, stop, look], {"engines": known, "minutes": live.MINUTES}, tab="training")
 
 
-def begin(background: Background, folder: Path, name: str, owner: str) -> Job:
-    """Start a training, or join the same one if it is running. Raises Busy, or ValueError for an unknown engine."""
-    command = live.command(name, folder / name)
-    task = f"training {name}"
-    if background.job and background.job.running and background.job.name == task:
-        return background.job
-    job = background.start(task, command, owner=owner)
-    shutil.rmtree(folder / name, ignore_errors=True)  # of an earlier training; the new one still loads its libraries
-    return job
+def begin(background: Background, folder: Path, name: Any, owner: str) -> dict[str, Any]:
+    """Start a training, or watch the same one if it is running. Raises ValueError for an unknown engine, and when the server is busy."""
+    command = live.command(name, folder / str(name))
+    try:
+        background.start_or_join(TASK + name, command, owner=owner, clear=folder / name)
+    except Busy as error:
+        raise ValueError(str(error)) from None
+    return {}
 
 
-def pack(name: str, job: Job, out: Path) -> dict[str, Any]:
-    """What the item shows of a training, as JSON data."""
+def end(background: Background, owner: str) -> dict[str, Any]:
+    """Stop the training that `owner` began. Raises ValueError for others' trainings."""
+    job = background.job
+    if not job or not job.running or not job.name.startswith(TASK):
+        return {}
+    if job.owner != owner:
+        raise ValueError(f"“{job.name}” was begun by another visitor, who alone may stop it.")
+    background.stop(owner)
+    return {}
+
+
+def pack(background: Background, folder: Path, *, seen: Any = None) -> dict[str, Any]:
+    """What the item shows of the last training, as JSON data. seen: `drawn` of the sheet that the visitor has, which is not sent again."""
+    job = background.job
+    if not job or not job.name.startswith(TASK):
+        return {"state": "idle"}
+    name = job.name.removeprefix(TASK)
     state = "training" if job.running else "stopped" if job.stopped else "failed" if job.failed else "done"
     view = {"state": state, "engine": name, "message": job.last_line() if state == "failed" else ""}
-    seen = live.look(name, out)
-    if seen is None:
+    found = live.look(name, folder / name)
+    if found is None:
         return view
     return view | {
-        "seconds": seen.seconds,
-        "steps": seen.steps,
-        "images": seen.images,
-        "curves": [dataclasses.asdict(curve) for curve in seen.curves],
-        "picture": data_uri(seen.picture, "image/png") if seen.picture else "",
+        "seconds": found.seconds,
+        "steps": found.steps,
+        "images": found.images,
+        "curves": [dataclasses.asdict(curve) for curve in found.curves],
+        "drawn": found.drawn,
+        "picture": data_uri(found.picture, "image/png") if found.picture and found.drawn != seen else "",
     }

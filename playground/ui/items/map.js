@@ -39,7 +39,7 @@ root.append(
 
 async function open() {
   setText(where, "Loading the plane.");
-  map = await server.open("");
+  map = await answerOf(server.open(""));
   if (map.error) return setText(where, map.error);
   const sheet = await picture(map.sheet);
   const canvas = make("canvas");
@@ -96,7 +96,7 @@ function moveTo({ z1, z2 }) {
 async function settle() {
   const { z1, z2 } = point;
   const mine = turn;
-  const answer = await server.decode({ z1, z2 });
+  const answer = await answerOf(server.decode({ z1, z2 }));
   if (mine !== turn) return; // the point has moved on: the latest counts
   if (answer.error) return refuse(answer.error);
   const image = await picture(answer.picture);

@@ -24,7 +24,7 @@ def build(machine: Machine, world: str) -> gr.HTML:
 
     def prepare() -> dict[str, Any]:
         if not made:
-            shown = gallery.load(latent_map.ENGINE.partition("/")[0])
+            shown = gallery.shared(latent_map.ENGINE.partition("/")[0])
             made.append(pack_map(latent_map.make(machine.engine(latent_map.ENGINE), shown)))
         return made[0]
 

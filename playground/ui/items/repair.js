@@ -11,7 +11,7 @@ const presets = make("div", { class: "buttons", role: "group", "aria-label": "Wh
 const prompt = textField(start.prompt);
 const seed = numberField(start.seed, 0, props.fixed.max_seed);
 const pictures = rangeField("Ways to finish it", start.num_images, 1, props.fixed.most_ways);
-const copyButton = button("Copy link", () => { remember("repair", order()); copyAddress(copyButton, location.href); });
+const copyButton = linkButton(() => remember("repair", order()));
 const board = makeBoard({
   worlds,
   start,
@@ -104,12 +104,11 @@ function draw() {
 async function restore() {
   const found = remembered("repair");
   const link = found?.picture ? found : null;
-  if (link && worlds.some((entry) => entry.name === link.world)) board.world.select.value = link.world;
+  if (link) board.world.choose(link.world);
   board.enter();
   prompt.value = link ? link.prompt ?? "" : start.prompt;
   if (!link) return board.real(start.number);
-  const answer = await server.restore({ world: board.world.select.value, picture: link.picture ?? "", missing: link.missing ?? "" });
-  await board.show(answer);
+  const answer = await board.ask(server.restore({ world: board.world.select.value, picture: link.picture ?? "", missing: link.missing ?? "" }));
   if (answer.error) return;
   preset = answer.preset;
   missing = unpack(answer.missing);

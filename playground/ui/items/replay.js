@@ -7,16 +7,16 @@ const root = element.querySelector(".item");
 const { worlds, start } = props.fixed;
 let shown = []; // engines, each with what its card needs to move
 let timer = 0;
+let turn = 0; // counts the worlds opened
 
 const world = worldField(worlds, start.world);
 const place = rangeField("Share of the training", 100, 0, 100, 1, " %");
 const status = make("p", { class: "status", role: "status" });
 const play = button("Play", () => (timer ? pause() : run()), "primary");
-const copyButton = button("Copy link", () => copyAddress(copyButton, location.href));
 const cards = make("div", { class: "replays" });
 root.append(
   make("p", { class: "lead", text: "How the engines came to draw as they do. Move the slider: every engine goes to the same share of its own training, and shows what it drew then when asked for the same with the same seeds." }),
-  make("div", { class: "controls" }, world.label, place.node, make("div", { class: "buttons" }, play, copyButton)),
+  make("div", { class: "controls" }, world.label, place.node, make("div", { class: "buttons" }, play, linkButton(settle))),
   status,
   cards,
 );
@@ -25,9 +25,11 @@ place.input.addEventListener("change", settle);
 world.select.addEventListener("change", () => { settle(); open(); });
 
 async function open() {
+  const mine = ++turn;
   pause();
   setText(status, "Loading the trainings.");
-  const answer = await server.open(world.select.value);
+  const answer = await answerOf(server.open(world.select.value));
+  if (mine !== turn) return; // another world was chosen meanwhile
   setText(status, answer.error ?? "");
   status.dataset.state = answer.error ? "failed" : "done";
   shown = answer.error ? [] : await Promise.all(answer.engines.map(card));
@@ -56,7 +58,7 @@ async function card(engine) {
     }
     const moment = engine.moments[row];
     setText(when, moment ? `drawn after ${minutes(moment.seconds)} of ${minutes(engine.seconds)}, ${moment.step.toLocaleString("en")} steps, ${moment.images.toLocaleString("en")} pictures seen` : "nothing drawn yet");
-    canvas.setAttribute("aria-label", `${engine.title}: ${engine.columns} pictures ${when.textContent}. The first: ${engine.captions[0]}`);
+    canvas.setAttribute("aria-label", moment ? `${engine.title}: ${engine.columns} pictures ${when.textContent}. The first: ${engine.captions[0]}` : `${engine.title}: ${when.textContent}`);
   };
   const node = make("article", { class: "card replayed", "aria-label": engine.title }, heading, canvas, when, ...curves.map((curve) => curve.node), make("p", { class: "quiet", text: engine.reads }));
   return { node, at };
@@ -91,8 +93,7 @@ function pause() {
 
 const link = remembered("replay");
 if (link) {
-  world.select.value = link.world ?? start.world;
-  if (world.select.selectedIndex < 0) world.select.value = start.world;
+  world.choose(link.world);
   setRange(place, link.at ?? 100);
 }
 open();

@@ -12,7 +12,7 @@ from engines import CheckpointError, worlds
 from playground.film import data_uri, sheet, webp
 from playground.trainings import replay
 from playground.trainings.replay import Replay
-from playground.ui.items import answered, component, engines_of
+from playground.ui.items import answered, component
 from playground.ui.panes import title
 
 
@@ -24,7 +24,7 @@ def build(world: str) -> gr.HTML:
         return answered(lambda: packed.get(name) or keep(name))
 
     def keep(name: str) -> dict[str, Any]:
-        answer = {"engines": [pack_engine(engine) for engine in engines_of(worlds.load(name).name)]}
+        answer = {"engines": [pack_engine(engine) for engine in engines.available(worlds.load(name).name)]}
         if not any("error" in engine for engine in answer["engines"]):
             packed[name] = answer
         return answer

@@ -29,7 +29,8 @@ function worldField(worlds, chosen) {
   select.value = chosen;
   const label = labelled("World", select);
   label.hidden = worlds.length < 2;
-  return { select, label, get world() { return worlds.find((world) => world.name === select.value); } };
+  const choose = (name) => (select.value = worlds.some((world) => world.name === name) ? name : chosen);
+  return { choose, select, label, get world() { return worlds.find((world) => world.name === select.value); } };
 }
 
 // A field's number; what is no number stays text, for the server to explain.
@@ -38,7 +39,33 @@ const numberIn = (input) => (input.value.trim() === "" || Number.isNaN(Number(in
 function remember(item, values) {
   const query = new URLSearchParams({ tab: props.fixed.tab, item, ...values });
   for (const [key, value] of new URLSearchParams(location.search)) if (key.startsWith("__")) query.set(key, value);
-  history.replaceState(null, "", `?${query}`);
+  try {
+    history.replaceState(null, "", `?${query}`);
+  } catch { // some browsers refuse an address that changes too often
+  }
+}
+
+// Writes the address when nothing has moved for a while.
+let remembering = 0;
+function rememberSoon(item, values) {
+  clearTimeout(remembering);
+  remembering = setTimeout(() => remember(item, values), 300);
+}
+
+// A button that copies the address, once `write` has put into it what is shown now.
+function linkButton(write) {
+  const copy = button("Copy link", () => { write(); copyAddress(copy, location.href); });
+  return copy;
+}
+
+// What the server says. Gradio's own client answers nothing at all where the server cannot be reached.
+async function answerOf(call) {
+  const nothing = { error: "The server did not answer; try again." };
+  try {
+    return (await call) ?? nothing;
+  } catch {
+    return nothing;
+  }
 }
 
 function remembered(item) {
@@ -58,12 +85,13 @@ function svg(tag, attributes = {}, ...children) {
   return node;
 }
 
-// One line of a training log over time; `at(seconds)` moves its cursor. The first moments of a run, far above all others, are cut off.
+// One line of a training log over time; `at(seconds)` moves its cursor. A start far above all the rest is cut off.
 function curveFigure(curve, seconds) {
   const values = curve.points.map(([, value]) => value);
   const sorted = [...values].sort((a, b) => a - b);
   const low = sorted[0];
-  const high = Math.max(sorted[Math.floor(0.97 * (sorted.length - 1))], low + 1e-9);
+  const falls = values[0] === sorted.at(-1);
+  const high = Math.max(sorted[Math.floor((falls ? 0.97 : 1) * (sorted.length - 1))], low + 1e-9);
   const { width, height, left, bottom } = CURVE;
   const x = (time) => left + ((width - left - 4) * time) / seconds;
   const y = (value) => 6 + (height - bottom - 10) * (1 - (Math.min(value, high) - low) / (high - low));

@@ -13,14 +13,14 @@ from engines import FAMILIES, checkpoint
 from playground import figures
 from playground.film import data_uri
 from playground.measure import stability
-from playground.ui.items import component
+from playground.ui.items import answered, component
 from playground.ui.panes import title
 
 COMMAND = f"python -m playground.measure {stability.STUDIED} --rows {stability.ROW}"
 RATES = {0: "a third of the rate", 1: "the recipe's rate", 2: "three times the rate"}  # by place among the study's rates
 LINE = (120, 30)  # pixels of a curve
 
-LEAD = f"""<p class="lead">Would another throw of the dice, or another learning rate, have ruined it? Every family was trained
+LEAD = f"""<p class="lead">Would another throw of the dice, or another learning rate, have ruined it? Each family is trained
 {len(stability.SEEDS) * len(stability.RATES)} times for {stability.SHARE:.3g} of its recipe's minutes: {len(stability.SEEDS)} seeds in
 each row, at {len(stability.RATES)} learning rates. A run counts as failed if its numbers run away, if its pictures are
 {stability.WORSE:g} times as far from real ones as the family's best run, or if more than a fifth of the digits hardly occur.</p>"""
@@ -29,10 +29,10 @@ each row, at {len(stability.RATES)} learning rates. A run counts as failed if it
 def build() -> gr.HTML:
     """The item."""
 
-    def open(_: str) -> str:
-        return show()
+    def open(_: str) -> dict[str, str]:
+        return answered(lambda: {"html": show()})
 
-    return component("stability", [open], tab="training", main="document")
+    return component("stability", [open], {"item": "stability"}, tab="training", main="document")
 
 
 def show(root: Path = checkpoint.ROOT) -> str:

@@ -12,7 +12,7 @@ const ends = ["from", "to"].map((name) => ({ name, prompt: textField(start[`${na
 const steps = rangeField("Pictures on the way", start.steps, limits.min_steps, limits.max_steps);
 const status = make("p", { class: "status", role: "status", "aria-live": "polite" });
 const strips = make("div", { class: "strips" });
-const copyButton = button("Copy link", () => copyAddress(copyButton, location.href));
+const copyButton = linkButton(() => remember("walk", query()));
 copyButton.hidden = true;
 const form = make(
   "form",
@@ -33,11 +33,15 @@ root.append(
 );
 world.select.addEventListener("change", () => ends.forEach((end, i) => (end.prompt.value = world.world.examples[i] ?? "")));
 
+function query() {
+  const asked = { world: world.select.value, steps: numberIn(steps.input) };
+  for (const end of ends) Object.assign(asked, { [`${end.name}_prompt`]: end.prompt.value.trim(), [`${end.name}_seed`]: numberIn(end.seed) });
+  return asked;
+}
+
 function order() {
-  const query = { world: world.select.value, steps: numberIn(steps.input) };
-  for (const end of ends) Object.assign(query, { [`${end.name}_prompt`]: end.prompt.value.trim(), [`${end.name}_seed`]: numberIn(end.seed) });
-  remember("walk", query);
-  trigger("submit", { order: query });
+  remember("walk", query());
+  trigger("submit", { order: query() });
 }
 
 // ---- Showing ----
@@ -132,7 +136,7 @@ function pause(row) {
 }
 
 async function download(name) {
-  const file = await server.download({ run, name });
+  const file = await answerOf(server.download({ run, name }));
   if (file.error) return setText(status, file.error);
   save(file);
 }
@@ -140,8 +144,7 @@ async function download(name) {
 watch("value", () => show(props.value));
 const link = remembered("walk");
 if (link && "from_seed" in link) {
-  world.select.value = link.world ?? start.world;
-  if (world.select.selectedIndex < 0) world.select.value = start.world;
+  world.choose(link.world);
   for (const end of ends) {
     end.prompt.value = link[`${end.name}_prompt`] ?? "";
     end.seed.value = link[`${end.name}_seed`] ?? "0";

@@ -13,7 +13,7 @@ from playground.compare import Comparison
 from playground.explore import walk
 from playground.film import data_uri
 from playground.machine import Machine
-from playground.ui.items import KEPT, about, answered, component, engines_of, wire
+from playground.ui.items import KEPT, about, answered, component, wire
 from playground.ui.runs import Runs
 
 
@@ -27,7 +27,7 @@ def build(machine: Machine, world: str) -> gr.HTML:
     start = {"world": world, "from_prompt": examples[0], "to_prompt": examples[1], "from_seed": 7, "to_seed": 8, "steps": walk.STEPS}
     fixed = {
         "worlds": [
-            {**about(name), "between": {engine: engines.engine_type(engine).between for engine in engines_of(name)}}
+            {**about(name), "between": {engine: engines.engine_type(engine).between for engine in engines.available(name)}}
             for name in engines.world_names()
         ],
         "start": start,
