@@ -255,7 +255,7 @@ def test_the_weight_of_the_kl_term_falls_in_the_first_half():
         torch.manual_seed(0)
         terms = trainer.loss(trainer.model, x, words)
         losses.append((terms["loss"] - terms["reconstruction"]) / terms["kl"])
-    assert [float(weight) for weight in losses] == pytest.approx([500, 5], rel=1e-2)
+    assert [weight.item() for weight in losses] == pytest.approx([500, 5], rel=1e-2)
     with pytest.raises(ValueError, match="beta and fall must be positive"):
         vae_recipes.VAERecipe(1, 1, 1e-3, beta=0.0)
 
