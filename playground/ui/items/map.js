@@ -25,7 +25,7 @@ const source = make("p", { class: "quiet" });
 const legend = make("ul", { class: "legend", "aria-label": "Classes" });
 const axes = ["z1", "z2"].map((name) => rangeField(name, 0, -4, 4, 0.05));
 const background = make("input", { type: "checkbox", onchange: () => { draw(); settle(); } });
-const copyButton = button("Copy link", () => copyAddress(copyButton, location.href));
+const copyButton = linkButton(note);
 axes.forEach((axis, i) => axis.input.addEventListener("input", () => moveTo({ ...point, [i ? "z2" : "z1"]: Number(axis.input.value) })));
 root.append(
   make("p", { class: "lead", text: "This VAE squeezes every picture to two numbers, so all it can draw lies on one plane. Coloured figures mark where real pictures land that it has never seen. Move over the plane: the picture is what the decoder makes of that point." }),
@@ -104,7 +104,11 @@ async function settle() {
   decoded.getContext("2d").drawImage(image, 0, 0);
   shown(`z1 = ${z1.toFixed(2)}, z2 = ${z2.toFixed(2)}`, "decoded at this very point");
   decoded.dataset.exact = `${z1} ${z2}`;
-  remember("map", { z1, z2, ...(background.checked ? { plane: 1 } : {}) });
+  note();
+}
+
+function note() {
+  remember("map", { z1: point.z1, z2: point.z2, ...(background.checked ? { plane: 1 } : {}) });
 }
 
 function refuse(message) {
