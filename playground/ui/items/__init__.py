@@ -43,7 +43,7 @@ def component(
         server_functions=functions,
         apply_default_css=False,
         elem_id=f"item-{name}",
-        fixed={"tab": tab, **(fixed or {})},
+        fixed={"tab": tab, "item": name, **(fixed or {})},
     )
 
 

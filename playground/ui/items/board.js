@@ -26,7 +26,7 @@ function makeBoard({ worlds, start, limits, tools, label, hooks = {} }) {
     onkeydown: key,
   });
   const status = make("p", { class: "status", role: "status", "aria-live": "polite" });
-  status.id = `${element.id}-status`;
+  status.id = `${props.fixed.item}-status`;
   canvas.setAttribute("aria-describedby", status.id);
   const number = numberField(0, 0, limits.held_out - 1);
   const file = make("input", { type: "file", accept: "image/*", onchange: () => { if (file.files[0]) upload(file.files[0]); file.value = ""; } });

@@ -23,7 +23,7 @@ def build() -> gr.HTML:
     def open(_: str) -> dict[str, str]:
         return answered(lambda: {"html": show()})
 
-    return component("failures", [open], {"item": "failures"}, tab="training", main="document")
+    return component("failures", [open], tab="training", main="document")
 
 
 def show(folder: Path = SHELF) -> str:

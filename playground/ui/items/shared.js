@@ -12,7 +12,7 @@ const button = (text, onclick, kind = "") => make("button", { type: "button", te
 
 function rangeField(text, value, min, max, step = 1, unit = "") {
   const input = make("input", { type: "range", min, max, step, value });
-  const shown = make("output");
+  const shown = make("span"); // an <output> would take the label for itself
   const tell = () => setText(shown, `${input.value}${unit}`);
   input.addEventListener("input", tell);
   tell();

@@ -32,7 +32,7 @@ def build() -> gr.HTML:
     def open(_: str) -> dict[str, str]:
         return answered(lambda: {"html": show()})
 
-    return component("stability", [open], {"item": "stability"}, tab="training", main="document")
+    return component("stability", [open], tab="training", main="document")
 
 
 def show(root: Path = checkpoint.ROOT) -> str:
