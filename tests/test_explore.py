@@ -9,6 +9,7 @@ import resource
 import struct
 import zlib
 from dataclasses import replace
+from types import SimpleNamespace
 from urllib.parse import urlencode
 
 import numpy as np
@@ -22,6 +23,7 @@ import engines
 from engines import Known, Request, Toward, vae, worlds
 from engines.networks import linear_vae
 from engines.walk import lerp, slerp
+from playground import gallery
 from playground.compare import Order, compare
 from playground.explore import latent_map, repair, uploads, walk
 from playground.gallery import Gallery
@@ -271,7 +273,7 @@ def test_colour_worlds_take_the_middle_in_colour():
 def pictures(monkeypatch):
     """Three held-out pictures."""
     made = np.random.default_rng(1).integers(0, 255, (3, 28, 28, 1), np.uint8)
-    monkeypatch.setattr(repair, "held_out", lambda world: made)
+    monkeypatch.setattr(gallery, "shared", lambda world: SimpleNamespace(held_out=made))
     return made
 
 
