@@ -58,6 +58,10 @@ async function open(view) {
   if (answer.error) return;
   const failed = view.panes.filter((pane) => pane.error).map((pane) => make("p", { class: "quiet", text: `${pane.title}: ${pane.error}` }));
   const sections = await Promise.all([...answer.pieces.map(pieces), ...answer.steps.map((engine) => noise(engine, ordered))]);
+  [...answer.pieces, ...answer.steps].forEach((engine, i) => {
+    const place = view.panes.findIndex((pane) => pane.name === engine.engine) + 1;
+    sections[i].style.setProperty("--accent", `var(--family-${place})`);
+  });
   parts.replaceChildren(...failed, relatives(answer, view), ...sections);
 }
 
