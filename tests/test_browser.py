@@ -531,11 +531,13 @@ def test_a_picture_is_encoded_uploaded_and_restored(open_page, shipped_address, 
     card = tab.get_by_role("article", name="VAE", exact=True)
     card.get_by_text("peak signal-to-noise ratio").wait_for()
     assert card.get_by_role("img").count() == 3
+    before = card.get_by_role("img", name="VAE: what went in").get_attribute("src")
     board = tab.get_by_role("application", name="Picture to encode")
     board.press("Shift+ArrowRight")
     tab.get_by_role("button", name="Encode and decode").press("Enter")
-    tab.wait_for_function("!location.search.includes('held-out')")
-    shown = tab.get_by_role("img", name="VAE: what went in").first.get_attribute("src")
+    tab.wait_for_function("""(before) => document.querySelector('img[alt="VAE: what went in"]').src !== before""", arg=before)
+    assert "held-out" not in tab.url
+    shown = card.get_by_role("img", name="VAE: what went in").get_attribute("src")
     again = open_page(shipped_address, query=tab.url.removeprefix(shipped_address))
     again.get_by_text("peak signal-to-noise ratio").first.wait_for()
     assert again.get_by_role("img", name="VAE: what went in").first.get_attribute("src") == shown
