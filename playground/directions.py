@@ -58,7 +58,7 @@ def load(name: str, *, root: Path = checkpoint.ROOT) -> dict[str, np.ndarray]:
         with safe_open(path, "numpy") as file:
             if (file.metadata() or {}).get("weights") != checkpoint.fingerprint(root / name):
                 raise ValueError(f"{path.name} was made for other weights of {name}")
-            return {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (it is no dict)
+            return {key: file.get_tensor(key) for key in sorted(file.keys())}
 
 
 def _path(name: str, root: Path) -> Path:
