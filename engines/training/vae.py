@@ -35,7 +35,7 @@ class VAERecipe(Recipe):
         return self.beta * self.fall ** max(0.0, 1 - 2 * progress)
 
 
-FACES_BETA, FACES_FALL = 5.0, 40.0
+FACES_BETA, FACES_FALL = 10.0, 20.0
 RECIPES = {
     "digits": {
         "default": VAERecipe(minutes=8, batch_size=256, learning_rate=1e-3),
