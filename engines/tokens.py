@@ -1,4 +1,4 @@
-"""Autoregression over tokens: a picture is 64 words of a learnt vocabulary, said one after another.
+"""Autoregression over tokens: a picture is a grid of words of a learnt vocabulary, said one after another.
 
 A discrete autoencoder turns pictures into a grid of tokens and back (`networks.fsq`); a causal Transformer that has read the
 text predicts token after token (Ramesh et al. 2021, arXiv:2102.12092). Keys and values are cached, so a token costs one position. With

@@ -20,16 +20,16 @@ CROWDING_WEIGHT = 4e-3  # per nat
 
 
 class FSQAutoencoder(ModelMixin, ConfigMixin):
-    """Pictures (N, C, H, W) in [-1, 1] <-> tokens (N, H / 8, W / 8) from 0 to codebook_size - 1."""
+    """Pictures (N, C, H, W) in [-1, 1] <-> tokens (N, h, w), a quarter of the sides, from 0 to codebook_size - 1."""
 
     @register_to_config
     def __init__(
         self,
         image_shape: tuple[int, int, int] = (64, 64, 3),  # H, W, C
-        levels: tuple[int, ...] = (7, 5, 5, 5, 5),  # of each number of a token; as Mentzer et al. recommend for about 2**12 tokens
-        channels: tuple[int, ...] = (96, 192),  # at H / 4, H / 8
-        encoder_blocks: tuple[int, ...] = (2, 4),
-        decoder_blocks: tuple[int, ...] = (4, 4),
+        levels: tuple[int, ...] = (8, 8, 8),  # of each number of a token
+        channels: tuple[int, ...] = (128,),  # of each level, the finest first
+        encoder_blocks: tuple[int, ...] = (5,),
+        decoder_blocks: tuple[int, ...] = (8,),
     ):
         super().__init__()
         h, w, c = image_shape

@@ -29,7 +29,7 @@ RECIPES = {
         "large": Recipe(minutes=10, batch_size=512, learning_rate=2e-3, weight_decay=0.05, betas=(0.9, 0.98)),
     },
     "faces-tokenizer": {
-        "default": Recipe(minutes=90, batch_size=8, learning_rate=2e-3),
+        "default": Recipe(minutes=30, batch_size=8, learning_rate=2e-3),
         "large": Recipe(minutes=8, batch_size=256, learning_rate=2e-3),
     },
 }

@@ -14,7 +14,7 @@ from engines.training.clock import Clock
 
 SNAPSHOT_MOMENTS = (0.05, 0.1, 0.2, 0.4, 0.7, 1.0)  # of the budget, when sample sets are drawn and saved
 SNAPSHOT_SIZE = 400  # images in each, fewer where they are large
-SNAPSHOT_PIXELS = 2_000_000  # at most in each, colours counted
+SNAPSHOT_PIXELS = 1_500_000  # at most in each, colours counted, so that all of them stay in one small file
 
 
 class Snapshots:

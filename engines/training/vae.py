@@ -42,7 +42,7 @@ RECIPES = {
         "large": VAERecipe(minutes=4, batch_size=1024, learning_rate=2e-3),
     },
     "faces": {
-        "default": VAERecipe(minutes=30, batch_size=16, learning_rate=1.5e-3, beta=FACES_BETA, fall=FACES_FALL),
+        "default": VAERecipe(minutes=25, batch_size=16, learning_rate=1.5e-3, beta=FACES_BETA, fall=FACES_FALL),
         "large": VAERecipe(minutes=8, batch_size=512, learning_rate=2e-3, beta=FACES_BETA, fall=FACES_FALL),
     },
 }

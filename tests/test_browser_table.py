@@ -1,0 +1,87 @@
+"""The table, and what is to be learnt, in Chromium."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from browser import AXE, pixels, serious, skip, wait_until_done
+
+
+def test_the_table(open_page, fake_address):
+    tab = open_page(fake_address)
+    tab.get_by_role("tab", name="The table").click()
+    tab.get_by_role("rowheader").nth(6).wait_for()
+    text = tab.locator("#table").inner_text()
+    assert re.search(r"\d+ of 26 claims reproduced", text)
+    assert "not measured yet" in text
+    assert "tab=table" in tab.url
+    tab.get_by_role("button", name="Look behind it: Quality, GAN").press("Enter")
+    tab.get_by_role("heading", name="Quality: GAN").wait_for()
+    assert tab.evaluate("document.activeElement.textContent") == "Quality: GAN"
+    with tab.expect_download() as download:
+        tab.get_by_role("button", name="Download as CSV").click()
+    assert download.value.suggested_filename == "generative-playground-digits.csv"
+    again = open_page(fake_address, query="?tab=table")
+    again.get_by_role("rowheader").nth(6).wait_for()
+
+
+def test_a_lesson_has_a_link_that_restores_it(open_page, fake_address):
+    tab = open_page(fake_address, query="?tab=learn&lesson=gan")
+    learn = tab.locator("#learn")
+    learn.get_by_role("heading", name="GAN", exact=True).wait_for()
+    assert learn.get_by_role("article").count() == 1
+    assert tab.get_by_role("img", name="How a GAN learns and draws").is_visible()
+    assert "course: Fast" in learn.inner_text()
+    tab.get_by_role("link", name="Diffusion", exact=True).press("Enter")
+    learn.get_by_role("heading", name="Diffusion", exact=True).wait_for()
+    assert tab.evaluate("document.activeElement.textContent") == "Diffusion"
+    assert tab.get_by_role("link", name="Diffusion", exact=True).get_attribute("aria-current") == "page"
+    assert tab.url.endswith("?tab=learn&lesson=diffusion")
+    tab.get_by_role("link", name="Digits, three steps only").click()
+    wait_until_done(tab)
+    assert tab.get_by_label("Prompt", exact=True).input_value() == "three"
+
+
+def test_the_walk_goes_by_arrow_keys_and_survives_its_links(open_page, fake_address):
+    tab = open_page(fake_address, query="?tab=learn&walk=2")
+    panel = tab.get_by_role("region", name="Guided walk")
+    panel.get_by_role("heading", name=re.compile("^2 of 6")).wait_for()
+    tab.locator("#learn article:visible").wait_for()  # what leaves a page that still loads is reported as an error
+    tab.keyboard.press("ArrowRight")
+    panel.get_by_role("heading", name=re.compile("^3 of 6")).wait_for()
+    assert "walk=3" in tab.url
+    tab.keyboard.press("Enter")  # the link of the step has the focus
+    wait_until_done(tab)
+    assert len(pixels(tab)) == 4 * 16
+    assert "walk=3" in tab.url
+    panel.get_by_role("heading", name=re.compile("^3 of 6")).wait_for()
+    tab.get_by_label("Prompt", exact=True).press("ArrowLeft")  # somebody types: the walk stays where it is
+    panel.get_by_role("button", name="Next").click()
+    panel.get_by_role("heading", name=re.compile("^4 of 6")).wait_for()
+    for _ in range(5):
+        tab.keyboard.press("ArrowRight")
+    panel.get_by_role("heading", name=re.compile("^6 of 6")).wait_for()
+    assert panel.get_by_role("button", name="Next").is_disabled()
+    tab.keyboard.press("ArrowLeft")
+    panel.get_by_role("heading", name=re.compile("^5 of 6")).wait_for()
+    tab.keyboard.press("Escape")
+    panel.wait_for(state="hidden")
+    assert "walk" not in tab.url
+
+
+@pytest.mark.parametrize("width", [1440, 390])
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_learn_fits_and_has_no_serious_accessibility_finding(open_page, fake_address, theme, width):
+    if not AXE:
+        skip("AXE_PATH does not name axe.min.js")
+    tab = open_page(fake_address, width=width, query=f"?__theme={theme}&tab=learn")
+    tab.add_script_tag(path=AXE)
+    for name in ("VAE", "GAN", "Autoregressive", "Diffusion", "Reading list"):
+        tab.get_by_role("link", name=name, exact=True).click()
+        tab.locator("#learn").get_by_role("heading", name=name, exact=True).wait_for()
+        assert serious(tab) == []
+        assert tab.evaluate("document.documentElement.scrollWidth") <= width
+    tab.get_by_role("link", name="Guided walk in six steps").click()
+    tab.get_by_role("region", name="Guided walk").wait_for()
+    assert serious(tab) == []
