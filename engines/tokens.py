@@ -1,8 +1,9 @@
 """Autoregression over tokens: a picture is a grid of words of a learnt vocabulary, said one after another.
 
 A discrete autoencoder turns pictures into a grid of tokens and back (`networks.fsq`); a causal Transformer that has read the
-text predicts token after token (Ramesh et al. 2021, arXiv:2102.12092). Keys and values are cached, so a token costs one position. With
-guidance the distribution is pushed away from what would come without the text. Simplified: no reranking of many candidates.
+text predicts token after token (Ramesh et al. 2021, arXiv:2102.12092), patches of 2x2 tokens in raster order. Keys and values are
+cached, so a patch costs one position. With guidance the distribution is pushed away from what would come without the text.
+Simplified: no reranking of many candidates.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from engines import checkpoint
 from engines.base import Engine, Frame, Inspection, Params, Rebuilt, Request, Stopwatch, generators, guidance_slider, paste, slider
 from engines.images import fill_unknown, known_places, to_float, to_uint8
 
-TOKENS_PER_FRAME = 4
+TOKENS_PER_FRAME = 8
 CANDIDATES = 8  # tokens that an inspection shows
 EMPTY = 0.0  # brightness, in [-1, 1], at which places without a token yet are shown
 
@@ -41,7 +42,7 @@ class TokenParams(Params):
     temperature: float = slider(
         1.0, 0.1, 1.5, 0.05, label="Temperature", hint="Spread of each token's distribution: 1 as learnt, lower is safer, higher is wilder."
     )
-    top_k: int = slider(0, 0, 4096, 1, label="Top k", hint="Only the k likeliest tokens may be drawn; 0 allows all.")
+    top_k: int = slider(0, 0, 512, 1, label="Top k", hint="Only the k likeliest tokens may be drawn; 0 allows all.")
     top_p: float = slider(
         1.0, 0.05, 1.0, 0.05, label="Top p", hint="Only the likeliest tokens that share this much probability may be drawn."
     )
@@ -49,7 +50,7 @@ class TokenParams(Params):
 
 
 class TokenEngine(Engine):
-    """Says one picture token after another in raster order; places without one yet are shown empty."""
+    """Says one picture token after another, patch by patch; places without one yet are shown empty."""
 
     family = "autoregressive"
     params_type = TokenParams
@@ -72,25 +73,26 @@ class TokenEngine(Engine):
         params = self.params(request)
         self.refuse_walk(request)
         watch = Stopwatch(self.device)
-        count = self.model.transformer.config.num_tokens
-        tokens = torch.zeros(request.num_images, count, dtype=torch.long, device=self.device)
+        count = math.prod(self.pieces())
+        tokens = torch.zeros(request.num_images, count, dtype=torch.long, device=self.device)  # in the order in which they are said
         said = self._tokens(request, params)
         for step in range(1, count + 1):
             with watch():
                 tokens[:, step - 1], probabilities = next(said)
             if step % TOKENS_PER_FRAME == 0 or step == count:
+                so_far = self._grid(tokens, step)
                 if step == count:
                     with watch():  # the last decoding makes the picture, the others only show how far it is
-                        images = self.show(tokens, step)
+                        images = self.show(so_far)
                 else:
-                    images = self.show(tokens, step)
+                    images = self.show(so_far)
                 yield Frame(
                     paste(images, request),
                     step=step,
                     num_steps=count,
-                    nfe=step * (1 if params.guidance_scale == 1 else 2),
+                    nfe=-(-step // self.model.transformer.patch_size) * (1 if params.guidance_scale == 1 else 2),
                     seconds=watch.seconds,
-                    extra={"tokens": self._grid(tokens, step), "probabilities": probabilities.cpu().numpy()},
+                    extra={"tokens": so_far.cpu().numpy(), "probabilities": probabilities.cpu().numpy()},
                 )
 
     @torch.inference_mode()
@@ -107,83 +109,104 @@ class TokenEngine(Engine):
 
     @torch.inference_mode()
     def inspect(self, frame: Frame, prompt: str, place: int) -> Inspection:
-        """A candidate's look is what the decoder makes of the picture's place when that token is put there."""
+        """A candidate's look is what the decoder makes of the picture's place when that token is put there.
+
+        Its attention is on whole patches; the tokens before it in its own patch, which it also knows, are not counted.
+        """
         self.check_place(place)
-        tokens = torch.from_numpy(frame.extra["tokens"][:1]).to(self.device).flatten(1)  # (1, T)
+        transformer = self.model.transformer
+        grid = torch.from_numpy(frame.extra["tokens"][:1]).to(self.device)  # (1, h, w)
+        patches = transformer.to_patches(grid)  # (1, P, S)
+        turn = int(self.turns()[place])
+        index, within = divmod(turn, transformer.patch_size)
         text, mask = self.text_encoder.encode_words((prompt,))
-        logits, attention = self.model.transformer.attend(tokens, text, mask)  # (1, T, K), (1, T, L + T)
-        probabilities, candidates = logits[0, place].softmax(0).topk(CANDIDATES)
-        said = int(tokens[0, place])
-        told = attention[0, place, : text.shape[1]].tolist()
-        pictures = torch.zeros(tokens.shape[1], device=self.device)
-        pictures[:place] = attention[0, place, text.shape[1] + 1 :][:place]  # the first place after the text is the start
+        logits, attention = transformer.attend(patches, text, mask)  # (1, P, S, K), (1, P, L + P)
+        odds = logits[0, index, within].softmax(0)
+        probabilities, candidates = odds.topk(min(CANDIDATES, len(odds)))
+        said = int(grid.flatten()[place])
+        told = attention[0, index, : text.shape[1]].tolist()
+        after_start = attention[0, index, text.shape[1] + 1 :]  # (P - 1,), of the patches but the last
+        looked = torch.zeros(patches.shape, device=self.device)
+        looked[0, :index] = after_start[:index, None] / transformer.patch_size
         return Inspection(
-            candidates=self._patches(tokens, place, candidates),
+            candidates=self._looks(grid, place, candidates),
             probabilities=probabilities.cpu().numpy(),
             said=_index(candidates.tolist(), said),
-            said_probability=float(logits[0, place].softmax(0)[said]),
-            attention=pictures.view(self.pieces()).cpu().numpy(),
+            said_probability=float(odds[said]),
+            attention=transformer.to_grid(looked)[0].cpu().numpy(),
             words=tuple(zip(self.text_encoder.written_tokens(prompt), told, strict=True)),
         )
 
-    def _patches(self, tokens: torch.Tensor, place: int, candidates: torch.Tensor) -> np.ndarray:
-        """The picture of tokens (1, T) at one place, with each of the candidates (M,) there: uint8 (M, h, w, C)."""
-        changed = tokens.repeat(len(candidates), 1)
-        changed[:, place] = candidates
-        images = self.show(changed, changed.shape[1])
+    def _looks(self, grid: torch.Tensor, place: int, candidates: torch.Tensor) -> np.ndarray:
+        """The picture of tokens (1, h, w) at one place, with each of the candidates (M,) there: uint8 (M, H / h, W / w, C)."""
+        changed = grid.repeat(len(candidates), 1, 1)
+        changed.view(len(candidates), -1)[:, place] = candidates
+        images = self.show(changed)
         (rows, columns), (height, width) = self.pieces(), images.shape[1:3]
         h, w = height // rows, width // columns
         y, x = place // columns * h, place % columns * w
         return images[:, y : y + h, x : x + w]
 
-    def show(self, tokens: torch.Tensor, said: int) -> np.ndarray:
-        """Decode tokens (N, T) of which the first `said` are known, uint8 (N, H, W, C); the others' places are empty."""
+    def show(self, tokens: torch.Tensor) -> np.ndarray:
+        """Decode tokens (N, h, w), uint8 (N, H, W, C); places whose token is -1 are empty."""
         tokenizer = self.model.tokenizer
-        h, w = tokenizer.grid
-        x = tokenizer.decode(tokenizer.to_codes(tokens.view(-1, h, w)))  # (N, C, H, W)
-        known = (torch.arange(h * w, device=x.device) < said).view(1, 1, h, w).float()
-        known = nn.functional.interpolate(known, size=x.shape[2:])
+        x = tokenizer.decode(tokenizer.to_codes(tokens.clamp(min=0)))  # (N, C, H, W)
+        known = nn.functional.interpolate((tokens[:, None] >= 0).float(), size=x.shape[2:])
         return to_uint8(torch.where(known > 0, x, torch.full_like(x, EMPTY)))
 
+    def turns(self) -> torch.Tensor:
+        """When each place of the grid, in raster order, has its turn: (T,)."""
+        turns = torch.arange(math.prod(self.pieces()), device=self.device)
+        return self._to_grid(turns[None]).flatten()
+
     def _known_tokens(self, request: Request) -> torch.Tensor | None:
-        """Tokens (N, T) of the places whose pixels must all stay, -1 elsewhere; None where nothing must."""
+        """Tokens (N, P, S) of the places whose pixels must all stay, -1 elsewhere; None where nothing must."""
         known = self.known(request)
         if known is None:
             return None
         x, mask = known
         tokenizer = self.model.tokenizer
         tokens = tokenizer.to_tokens(tokenizer.encode(fill_unknown(x, mask)))  # (N, h, w)
-        return torch.where(known_places(mask, tokenizer.grid)[:, 0] > 0, tokens, -1).flatten(1)
+        return self.model.transformer.to_patches(torch.where(known_places(mask, tokenizer.grid)[:, 0] > 0, tokens, -1))
 
-    def _grid(self, tokens: torch.Tensor, said: int) -> np.ndarray:
-        """Tokens (N, h, w), -1 where none is said yet."""
+    def _grid(self, tokens: torch.Tensor, said: int) -> torch.Tensor:
+        """Tokens (N, T) in the order in which they are said -> on their grid (N, h, w), -1 where none is said yet."""
         shown = tokens.clone()
         shown[:, said:] = -1
-        return shown.view(-1, *self.model.tokenizer.grid).cpu().numpy()
+        return self._to_grid(shown)
+
+    def _to_grid(self, tokens: torch.Tensor) -> torch.Tensor:
+        """Tokens (N, T) in the order in which they are said -> (N, h, w)."""
+        transformer = self.model.transformer
+        return transformer.to_grid(tokens.unflatten(1, (-1, transformer.patch_size)))
 
     def _tokens(self, request: Request, params: TokenParams) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-        """Tokens (N,) and probabilities (N, K) of one place after another, in raster order."""
+        """Tokens (N,) and probabilities (N, K), one after another in the order in which they are said."""
         transformer, n = self.model.transformer, request.num_images
         guided = params.guidance_scale != 1
         # 1. Text (followed by "no text" when guided) and random numbers
         prompts = request.prompts + ("",) * (n if guided else 0)
         text, mask = self.text_encoder.encode_words(prompts)  # (N or 2 N, L, D), (N or 2 N, L)
-        count = transformer.config.num_tokens
-        uniform = torch.stack([torch.rand(count, generator=rng) for rng in generators(request)]).to(self.device)  # (N, T)
+        count, size = transformer.num_patches, transformer.patch_size
+        uniform = torch.stack([torch.rand(count, size, generator=rng) for rng in generators(request)]).to(self.device)  # (N, P, S)
         known = self._known_tokens(request)
-        # 2. One position per token
-        logits, cache = transformer.begin(text, mask)
+        # 2. One position per patch, in which its tokens are said one by one
+        hidden, cache = transformer.begin(text, mask)
         for index in range(count):
-            if guided:
-                with_text, without = logits.log_softmax(1).chunk(2)
-                logits = without + params.guidance_scale * (with_text - without)
-            probabilities = restrict(logits / params.temperature, top_k=params.top_k, top_p=params.top_p)
-            token = draw(probabilities, uniform[:, index])
-            if known is not None:  # what must stay is said in place of what was drawn
-                token = torch.where(known[:, index] >= 0, known[:, index], token)
-            yield token, probabilities
+            patch = torch.zeros(len(text), 0, dtype=torch.long, device=self.device)  # (N or 2 N, s)
+            for within in range(size):
+                logits = transformer.speller.next(hidden, patch)
+                if guided:
+                    with_text, without = logits.log_softmax(1).chunk(2)
+                    logits = without + params.guidance_scale * (with_text - without)
+                probabilities = restrict(logits / params.temperature, top_k=params.top_k, top_p=params.top_p)
+                token = draw(probabilities, uniform[:, index, within])
+                if known is not None:  # what must stay is said in place of what was drawn
+                    token = torch.where(known[:, index, within] >= 0, known[:, index, within], token)
+                patch = torch.cat([patch, token.repeat(len(text) // n)[:, None]], dim=1)
+                yield token, probabilities
             if index + 1 < count:
-                logits = transformer.advance(token.repeat(len(text) // n), index + 1, mask, cache)
+                hidden = transformer.advance(patch, index + 1, mask, cache)
 
 
 def _index(items: list[int], item: int) -> int:

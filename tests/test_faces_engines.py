@@ -128,24 +128,34 @@ def test_gradients_pass_through_the_rounding():
     assert next(model.encoder.parameters()).grad.abs().max() > 0
 
 
+def test_patches_are_said_row_by_row_and_so_are_their_tokens():
+    transformer = token_painter().transformer
+    grid = torch.arange(256).view(1, 16, 16)
+    patches = transformer.to_patches(grid)
+    assert patches[0, :2].tolist() == [[0, 1, 16, 17], [2, 3, 18, 19]]
+    assert patches[0, 8].tolist() == [32, 33, 48, 49]
+    assert torch.equal(transformer.to_grid(patches), grid)
+
+
 def test_a_token_hears_only_what_came_before():
     transformer = token_painter().transformer
-    words, mask, said = torch.randn(1, 6, 32), torch.ones(1, 6, dtype=torch.long), torch.randint(16, (1, 64))
+    words, mask, said = torch.randn(1, 6, 32), torch.ones(1, 6, dtype=torch.long), torch.randint(16, (1, 64, 4))
     changed = said.clone()
-    changed[0, 20] = (changed[0, 20] + 1) % 16
-    difference = (transformer(said, words, mask) - transformer(changed, words, mask)).abs().amax((0, 2))
-    assert difference[:21].max() == 0
-    assert difference[21:].min() > 0
+    changed[0, 20, 2] = (changed[0, 20, 2] + 1) % 16
+    difference = (transformer(said, words, mask) - transformer(changed, words, mask)).abs().amax((0, 3)).flatten()  # in their order
+    assert difference[:83].max() == 0
+    assert difference[83:].min() > 0
 
 
 @torch.no_grad()
 def test_cached_decoding_equals_uncached_and_padding_changes_nothing():
     transformer = token_painter().transformer
-    words, said = torch.randn(2, 6, 32), torch.randint(16, (2, 64))
+    words, said = torch.randn(2, 6, 32), torch.randint(16, (2, 64, 4))
     mask = torch.tensor([[1] * 6, [1] * 4 + [0] * 2])
     whole = transformer(said, words, mask)
-    logits, cache = transformer.begin(words, mask)
-    steps = [logits, *(transformer.advance(said[:, i - 1], i, mask, cache) for i in range(1, 64))]
+    hidden, cache = transformer.begin(words, mask)
+    patches = [hidden, *(transformer.advance(said[:, i - 1], i, mask, cache) for i in range(1, 64))]
+    steps = [torch.stack([transformer.speller.next(patch, said[:, i, :j]) for j in range(4)], 1) for i, patch in enumerate(patches)]
     assert torch.allclose(torch.stack(steps, 1), whole, atol=1e-4)
     assert torch.allclose(transformer(said[1:], words[1:, :4], mask[1:, :4]), whole[1:], atol=1e-4)
 
@@ -153,11 +163,14 @@ def test_cached_decoding_equals_uncached_and_padding_changes_nothing():
 def test_frames_tell_the_tokens_so_far():
     engine = make("faces/autoregressive")
     frames = list(engine.generate(ask(engine, num_images=2)))
-    assert len(frames) == 64 // tokens.TOKENS_PER_FRAME
+    assert len(frames) == 256 // tokens.TOKENS_PER_FRAME
     first = frames[0]
-    assert (first.extra["tokens"].reshape(2, 64)[:, tokens.TOKENS_PER_FRAME :] == -1).all()
+    said = np.zeros((16, 16), dtype=bool)
+    said[:2, : tokens.TOKENS_PER_FRAME // 2] = True  # patches of two rows
+    assert ((first.extra["tokens"] >= 0) == said).all()
     assert (first.images[:, 8:] == 128).all()
     assert (frames[-1].extra["tokens"] >= 0).all()
+    assert [frame.nfe for frame in (first, frames[-1])] == [2 * tokens.TOKENS_PER_FRAME // 4, 2 * 64]
     assert first.extra["probabilities"].shape == (2, 16)
     assert first.extra["probabilities"].sum(1) == pytest.approx(1, abs=1e-5)
 

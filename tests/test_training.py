@@ -156,9 +156,9 @@ SMALL = {"channels": (32, 32), "encoder_blocks": (1, 1), "decoder_blocks": (1, 1
     ("model", "loss", "x", "words", "falls"),
     [
         (
-            lambda: token_transformer.TokenTransformer((4, 4), 8, width=32, layers=1, heads=2, text_dim=16),
+            lambda: token_transformer.TokenTransformer(16, (4, 2), width=32, layers=1, heads=2, text_dim=16),
             token_transformer.loss,
-            torch.arange(32).view(4, 8) * 7 % 16,
+            torch.arange(32).view(4, 2, 4) * 7 % 16,
             WORDS,
             lambda before, after: after < 0.1 * before,
         ),

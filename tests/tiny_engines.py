@@ -33,12 +33,12 @@ def row_pixel_cnn() -> row_pixelcnn.RowPixelCNN:
 
 
 def token_painter() -> tokens.TokenPainter:
-    transformer = token_transformer.TokenTransformer(levels=(4, 4), width=32, layers=2, heads=2, text_dim=32)
+    transformer = token_transformer.TokenTransformer(codebook_size=16, width=32, layers=2, heads=2, text_dim=32)
     return tokens.TokenPainter(transformer.eval(), fsq_autoencoder(levels=(4, 4)).eval())
 
 
 def fsq_autoencoder(levels: tuple[int, ...]) -> fsq.FSQAutoencoder:
-    return fsq.FSQAutoencoder(levels=levels, channels=(16, 16), encoder_blocks=(1, 1), decoder_blocks=(1, 1))
+    return fsq.FSQAutoencoder(levels=levels, channels=(16,), encoder_blocks=(1,), decoder_blocks=(1,))
 
 
 def small_vae() -> conv_vae.ConvVAE:

@@ -42,18 +42,17 @@ class TokenTrainer(Trainer):
 
     def __init__(self, recipe: Recipe, tokenizer: fsq.FSQAutoencoder, *, text_dim: int, device: str):
         self.tokenizer = tokenizer.to(device).eval().requires_grad_(False)
-        h, w = tokenizer.grid
-        model = token_transformer.TokenTransformer(tuple(tokenizer.config.levels), h * w, text_dim=text_dim)
+        model = token_transformer.TokenTransformer(tokenizer.codebook_size, tokenizer.grid, text_dim=text_dim)
         super().__init__(recipe, model, token_transformer.loss, device=device)
 
     @torch.no_grad()
     def prepare(self, images: np.ndarray) -> torch.Tensor:
         parts = (images[i : i + 256] for i in range(0, len(images), 256))
         codes = (self.tokenizer.encode(to_float(part).to(self.device)) for part in parts)
-        return torch.cat([self.tokenizer.to_tokens(code).flatten(1).cpu() for code in codes])  # (N, T)
+        return torch.cat([self.model.to_patches(self.tokenizer.to_tokens(code)).short().cpu() for code in codes])  # (N, P, S)
 
     def inputs(self, batch: torch.Tensor) -> torch.Tensor:
-        return batch
+        return batch.long()
 
     def engine(self, kind: type[Engine] | None, encoder: text.TextEncoder) -> Engine:
         return kind(TokenPainter(self.average, self.tokenizer), encoder)
