@@ -3,14 +3,17 @@
     python tests/latency.py
 
 prints the median and the 95th percentile. On the latent map: of the picture blended in the browser, which a moved point shows at once,
-and of the exact one, whose network answers over HTTP. In the face editor: from a moved slider to the pictures that follow it.
+and of the exact one, whose network answers over HTTP. In the face editor: from a moved slider to the pictures that follow it. Then what a
+training that others watch costs a visitor: a comparison from pressing Draw to the last picture, without it and beside it.
 """
 
 from __future__ import annotations
 
+import re
 import shutil
 import statistics
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -23,7 +26,7 @@ from playground import directions
 from playground.machine import Machine
 from playground.ui import page
 
-MOVES = 60
+MOVES, DRAWS = 60, 12
 MOVE = """async (i) => {
   const plane = document.querySelector("canvas.plane"), decoded = document.querySelector("canvas.decoded");
   const box = plane.getBoundingClientRect();
@@ -73,8 +76,26 @@ def main() -> None:
             report(f"slider to pictures of {', '.join(moving)}", [tab.evaluate(SLIDE, i) for i in range(MOVES)])
         else:
             print("face editor: its engines are not trained yet")
+        tab.goto(f"{address}?world=digits")
+        drawing = "comparison of all engines in digits"
+        report(drawing, [draw(tab) for _ in range(DRAWS)])
+        trainer = chromium.new_page()
+        trainer.goto(f"{address}?tab=training&item=live&engine=digits/diffusion")
+        trainer.locator("#item-live").get_by_role("button", name="Train", exact=True).click()
+        trainer.get_by_text(re.compile("pictures seen in [1-9]")).wait_for(timeout=90_000)
+        report(f"{drawing}, beside a training", [draw(tab) for _ in range(DRAWS)])
         chromium.close()
     demo.close()
+
+
+def draw(tab) -> float:
+    """Milliseconds from pressing Draw to the end of all engines."""
+    done = tab.get_by_text("All engines are done.")
+    start = time.perf_counter()
+    tab.get_by_role("button", name="Draw", exact=True).click()
+    done.wait_for(state="hidden")
+    done.wait_for(timeout=60_000)
+    return 1000 * (time.perf_counter() - start)
 
 
 def report(what: str, values: Sequence[float]) -> None:
