@@ -16,7 +16,7 @@ from transformers import DynamicCache, LlamaConfig, LlamaModel
 
 SIDE = 2  # of a patch, in tokens
 SIZE = SIDE**2  # S, tokens in a patch
-EXPANSION = 4  # of the width inside a speller's block
+EXPANSION = 4  # of the width inside a speller
 
 
 class Speller(nn.Module):
@@ -26,10 +26,7 @@ class Speller(nn.Module):
         super().__init__()
         self.order = nn.Parameter(0.02 * torch.randn(SIZE, width))
         self.before = nn.Embedding((SIZE - 1) * codebook_size, width)
-        self.blocks = nn.ModuleList(
-            nn.Sequential(nn.RMSNorm(width), nn.Linear(width, EXPANSION * width), nn.SiLU(), nn.Linear(EXPANSION * width, width))
-            for _ in range(2)
-        )
+        self.mix = nn.Sequential(nn.RMSNorm(width), nn.Linear(width, EXPANSION * width), nn.SiLU(), nn.Linear(EXPANSION * width, width))
         self.head = nn.Sequential(nn.RMSNorm(width), nn.Linear(width, codebook_size))
         self.register_buffer("shift", codebook_size * torch.arange(SIZE - 1), persistent=False)
 
@@ -44,9 +41,7 @@ class Speller(nn.Module):
         return self._score(hidden + self.order[count] + self.before(said + self.shift[:count]).sum(1))
 
     def _score(self, x: torch.Tensor) -> torch.Tensor:
-        for block in self.blocks:
-            x = x + block(x)
-        return self.head(x)
+        return self.head(x + self.mix(x))
 
 
 class TokenTransformer(ModelMixin, ConfigMixin):
@@ -62,7 +57,7 @@ class TokenTransformer(ModelMixin, ConfigMixin):
         self,
         codebook_size: int = 512,  # K
         grid: tuple[int, int] = (16, 16),  # rows and columns of a picture's tokens
-        width: int = 288,  # D
+        width: int = 256,  # D
         layers: int = 6,
         heads: int = 4,
         text_dim: int = 192,
