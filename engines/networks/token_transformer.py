@@ -17,6 +17,7 @@ from transformers import DynamicCache, LlamaConfig, LlamaModel
 SIDE = 2  # of a patch, in tokens
 SIZE = SIDE**2  # S, tokens in a patch
 EXPANSION = 4  # of the width inside a speller
+SPREAD = 0.5  # of everything embedded at first: what is said and where it stands have to be told apart from the start
 
 
 class Speller(nn.Module):
@@ -24,8 +25,9 @@ class Speller(nn.Module):
 
     def __init__(self, codebook_size: int, width: int):
         super().__init__()
-        self.order = nn.Parameter(0.02 * torch.randn(SIZE, width))
+        self.order = nn.Parameter(SPREAD * torch.randn(SIZE, width))
         self.before = nn.Embedding((SIZE - 1) * codebook_size, width)
+        nn.init.normal_(self.before.weight, std=SPREAD)
         self.mix = nn.Sequential(nn.RMSNorm(width), nn.Linear(width, EXPANSION * width), nn.SiLU(), nn.Linear(EXPANSION * width, width))
         self.head = nn.Sequential(nn.RMSNorm(width), nn.Linear(width, codebook_size))
         self.register_buffer("shift", codebook_size * torch.arange(SIZE - 1), persistent=False)
@@ -78,10 +80,11 @@ class TokenTransformer(ModelMixin, ConfigMixin):
         )
         self.text = nn.Linear(text_dim, width)
         self.token = nn.Embedding(SIZE * codebook_size, width)
-        self.position = nn.Parameter(0.02 * torch.randn(self.num_patches, width))
+        nn.init.normal_(self.token.weight, std=SPREAD)
+        self.position = nn.Parameter(SPREAD * torch.randn(self.num_patches, width))
         self.llama = LlamaModel(config)
         self.llama.embed_tokens = nn.Identity()  # it is given embeddings
-        self.start = nn.Parameter(0.02 * torch.randn(width))
+        self.start = nn.Parameter(SPREAD * torch.randn(width))
         self.speller = Speller(codebook_size, width)
         self.register_buffer("shift", codebook_size * torch.arange(SIZE), persistent=False)
 

@@ -25,7 +25,7 @@ RECIPES = {
         "large": Recipe(minutes=10, batch_size=256, learning_rate=2e-3, weight_decay=0.05, betas=(0.9, 0.98)),
     },
     "faces": {
-        "default": Recipe(minutes=75, batch_size=24, learning_rate=1e-3, weight_decay=0.05, betas=(0.9, 0.98)),
+        "default": Recipe(minutes=75, batch_size=12, learning_rate=2.5e-3, weight_decay=0.05, betas=(0.9, 0.98)),
         "large": Recipe(minutes=10, batch_size=512, learning_rate=2e-3, weight_decay=0.05, betas=(0.9, 0.98)),
     },
     "faces-tokenizer": {
