@@ -191,7 +191,7 @@ class TokenEngine(Engine):
         uniform = torch.stack([torch.rand(count, size, generator=rng) for rng in generators(request)]).to(self.device)  # (N, P, S)
         known = self._known_tokens(request)
         # 2. One position per patch, in which its tokens are said one by one
-        hidden, cache = transformer.begin(text, mask)
+        hidden, memory = transformer.begin(text, mask)
         for index in range(count):
             patch = torch.zeros(len(text), 0, dtype=torch.long, device=self.device)  # (N or 2 N, s)
             for within in range(size):
@@ -206,7 +206,7 @@ class TokenEngine(Engine):
                 patch = torch.cat([patch, token.repeat(len(text) // n)[:, None]], dim=1)
                 yield token, probabilities
             if index + 1 < count:
-                hidden = transformer.advance(patch, index + 1, mask, cache)
+                hidden = transformer.advance(patch, index + 1, memory)
 
 
 def _index(items: list[int], item: int) -> int:

@@ -2,10 +2,13 @@
 
 One position of the Transformer stands for a patch of 2x2 tokens; a small network then says the patch's tokens one after another, each
 knowing those before it (after the RQ-Transformer of Lee et al. 2022, arXiv:2203.01941). That takes a quarter of the positions, which is
-what costs. The layers are those of Llama (transformers); in front stands what the text encoder makes of each word.
+what costs. The layers are those of Llama (transformers); in front stands what the text encoder makes of each word. The mean of the words is
+added at every position besides: from the last rows the words are far away, and a network that is small and young does not find them.
 """
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -46,6 +49,14 @@ class Speller(nn.Module):
         return self.head(x + self.mix(x))
 
 
+class Memory(NamedTuple):
+    """What a picture in the making is continued from: mask of the words (N, L), the whole text (N, D), keys and values so far."""
+
+    mask: torch.Tensor
+    whole: torch.Tensor
+    cache: DynamicCache
+
+
 class TokenTransformer(ModelMixin, ConfigMixin):
     """Distribution of every picture token given the text and all tokens before it.
 
@@ -79,6 +90,7 @@ class TokenTransformer(ModelMixin, ConfigMixin):
             eos_token_id=None,
         )
         self.text = nn.Linear(text_dim, width)
+        self.whole = nn.Linear(text_dim, width)
         self.token = nn.Embedding(SIZE * codebook_size, width)
         nn.init.normal_(self.token.weight, std=SPREAD)
         self.position = nn.Parameter(SPREAD * torch.randn(self.num_patches, width))
@@ -101,7 +113,7 @@ class TokenTransformer(ModelMixin, ConfigMixin):
 
     def forward(self, tokens: torch.Tensor, text: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         """All tokens at once, for training: (N, P, S) and text (N, L, D) with its mask (N, L) -> logits (N, P, S, K)."""
-        hidden = self._run(torch.cat([self.text(text), self._picture(tokens[:, :-1])], dim=1), mask, tokens.shape[1])
+        hidden = self.llama(**self._inputs(tokens[:, :-1], text, mask)).last_hidden_state
         return self.speller(hidden[:, text.shape[1] :], tokens)
 
     def attend(self, tokens: torch.Tensor, text: torch.Tensor, mask: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -112,59 +124,58 @@ class TokenTransformer(ModelMixin, ConfigMixin):
         usual = self.llama.config._attn_implementation
         self.llama.set_attn_implementation("eager")  # the quicker ones do not tell
         try:
-            embedded = torch.cat([self.text(text), self._picture(tokens[:, :-1])], dim=1)
-            out = self.llama(**self._inputs(embedded, mask, tokens.shape[1]), output_attentions=True)
+            out = self.llama(**self._inputs(tokens[:, :-1], text, mask), output_attentions=True)
         finally:
             self.llama.set_attn_implementation(usual)
         length = text.shape[1]
         attention = torch.stack(out.attentions).mean((0, 2))  # (N, L + P, L + P)
         return self.speller(out.last_hidden_state[:, length:], tokens), attention[:, length:]
 
-    def begin(self, text: torch.Tensor, mask: torch.Tensor) -> tuple[torch.Tensor, DynamicCache]:
-        """Read the text; what the speller needs of the first patch (N, D), and the cache of keys and values."""
+    def begin(self, text: torch.Tensor, mask: torch.Tensor) -> tuple[torch.Tensor, Memory]:
+        """Read the text (N, L, D) with its mask (N, L); what the speller needs of the first patch (N, D), and what `advance` needs."""
         cache = DynamicCache()
-        start = self._picture(text.new_zeros(len(text), 0, SIZE, dtype=torch.long))  # (N, 1, D)
-        hidden = self._run(torch.cat([self.text(text), start], dim=1), mask, 1, cache)
-        return hidden[:, -1], cache
+        nothing = mask.new_zeros(len(mask), 0, SIZE)
+        hidden = self.llama(**self._inputs(nothing, text, mask), past_key_values=cache, use_cache=True).last_hidden_state
+        return hidden[:, -1], Memory(mask, self._mean(text, mask), cache)
 
-    def advance(self, patch: torch.Tensor, index: int, mask: torch.Tensor, cache: DynamicCache) -> torch.Tensor:
+    def advance(self, patch: torch.Tensor, index: int, memory: Memory) -> torch.Tensor:
         """One position: what the speller needs of patch `index` (N, D), from the tokens (N, S) of the patch before it."""
-        embedded = self._embed(patch)[:, None] + self.position[index]  # (N, 1, D)
-        length = self.config.max_text + index
+        mask = memory.mask
+        embedded = self._embed(patch) + self.position[index] + memory.whole  # (N, D)
         hidden = self.llama(
-            inputs_embeds=embedded,
+            inputs_embeds=embedded[:, None],
             attention_mask=torch.cat([mask, mask.new_ones(len(mask), index + 1)], dim=1),
-            position_ids=torch.full((len(patch), 1), length, device=patch.device),
-            past_key_values=cache,
+            position_ids=torch.full((len(patch), 1), self.config.max_text + index, device=patch.device),
+            past_key_values=memory.cache,
             use_cache=True,
         ).last_hidden_state
         return hidden[:, -1]
 
-    def _embed(self, patches: torch.Tensor) -> torch.Tensor:
-        """Tokens of patches (..., S) -> (..., D)."""
-        return self.token(patches + self.shift).sum(-2)
+    def _mean(self, text: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """The whole text as one vector (N, D)."""
+        mean = (text * mask[..., None]).sum(1) / mask.sum(1, keepdim=True)
+        return self.whole(F.layer_norm(mean, mean.shape[1:]))
 
-    def _picture(self, before: torch.Tensor) -> torch.Tensor:
-        """Embeddings (N, M + 1, D) of the start and of the patches `before` (N, M, S), each at the place of the patch after it."""
-        start = self.start.expand(len(before), 1, -1)
-        return torch.cat([start, self._embed(before)], dim=1) + self.position[: before.shape[1] + 1]
-
-    def _run(self, embedded: torch.Tensor, mask: torch.Tensor, count: int, cache: DynamicCache | None = None) -> torch.Tensor:
-        """Text and the first `count` patches through the layers, (N, L + count, D)."""
-        inputs = self._inputs(embedded, mask, count)
-        return self.llama(**inputs, past_key_values=cache, use_cache=cache is not None).last_hidden_state
-
-    def _inputs(self, embedded: torch.Tensor, mask: torch.Tensor, count: int) -> dict[str, torch.Tensor]:
-        """What the layers are given for text and the first `count` patches.
+    def _inputs(self, before: torch.Tensor, text: torch.Tensor, mask: torch.Tensor) -> dict[str, torch.Tensor]:
+        """What the layers are given for the text and the M + 1 patches that follow the start and the patches `before` (N, M, S).
 
         A patch's position does not depend on how long the text is, so padding changes nothing.
         """
-        n, length = mask.shape
+        (n, length), count = mask.shape, before.shape[1] + 1
         assert length <= self.config.max_text, f"at most {self.config.max_text} tokens of text, got {length}"
+        picture = torch.cat([self.start.expand(n, 1, -1), self._embed(before)], dim=1)  # each at the place of the patch after it
+        picture = picture + self.position[:count] + self._mean(text, mask)[:, None]
         places = torch.arange(count, device=mask.device) + self.config.max_text
         positions = torch.cat([torch.arange(length, device=mask.device), places]).expand(n, -1)
-        attended = torch.cat([mask, mask.new_ones(n, count)], dim=1)
-        return {"inputs_embeds": embedded, "attention_mask": attended, "position_ids": positions}
+        return {
+            "inputs_embeds": torch.cat([self.text(text), picture], dim=1),
+            "attention_mask": torch.cat([mask, mask.new_ones(n, count)], dim=1),
+            "position_ids": positions,
+        }
+
+    def _embed(self, patches: torch.Tensor) -> torch.Tensor:
+        """Tokens of patches (..., S) -> (..., D)."""
+        return self.token(patches + self.shift).sum(-2)
 
 
 def loss(model: TokenTransformer, tokens: torch.Tensor, text: tuple[torch.Tensor, torch.Tensor]) -> dict[str, torch.Tensor]:
