@@ -117,12 +117,11 @@ class TokenEngine(Engine):
         transformer = self.model.transformer
         grid = torch.from_numpy(frame.extra["tokens"][:1]).to(self.device)  # (1, h, w)
         patches = transformer.to_patches(grid)  # (1, P, S)
-        turn = int(self.turns()[place])
-        index, within = divmod(turn, transformer.patch_size)
+        index, within = divmod(int(self.turns()[place]), transformer.patch_size)
         text, mask = self.text_encoder.encode_words((prompt,))
         logits, attention = transformer.attend(patches, text, mask)  # (1, P, S, K), (1, P, L + P)
         odds = logits[0, index, within].softmax(0)
-        probabilities, candidates = odds.topk(min(CANDIDATES, len(odds)))
+        probabilities, candidates = odds.topk(CANDIDATES)
         said = int(grid.flatten()[place])
         told = attention[0, index, : text.shape[1]].tolist()
         after_start = attention[0, index, text.shape[1] + 1 :]  # (P - 1,), of the patches but the last
