@@ -91,6 +91,7 @@ class TokenTransformer(ModelMixin, ConfigMixin):
         )
         self.text = nn.Linear(text_dim, width)
         self.whole = nn.Linear(text_dim, width)
+        nn.init.zeros_(self.whole.weight)  # nothing to begin with: a random one drowns what was said so far
         self.token = nn.Embedding(SIZE * codebook_size, width)
         nn.init.normal_(self.token.weight, std=SPREAD)
         self.position = nn.Parameter(SPREAD * torch.randn(self.num_patches, width))
