@@ -5,6 +5,7 @@ Features are float (N, D), pictures uint8 (N, H, W, C). Whatever draws at random
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -69,16 +70,14 @@ def neighbourhoods(real_features: np.ndarray, fake_features: np.ndarray, *, k: i
 
 def nearest_distances(queries: np.ndarray, references: np.ndarray) -> np.ndarray:
     """Euclidean distance (N,) from each of the queries (N, D) to its nearest neighbour among the references (M, D)."""
+    return nearest(queries, references)[0]
+
+
+def nearest(queries: np.ndarray, references: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """`nearest_distances` and which reference it is, indices (N,)."""
     _check_features(queries, references)
-    return np.sqrt(np.concatenate([distances.min(1) for distances in _distance_rows(queries, references)]))
-
-
-def copy_rate(fake_to_train: np.ndarray, real_to_train: np.ndarray, *, percentile: float = 1.0) -> float:
-    """Share of fakes closer to a training image than the given percentile of unseen real images is.
-
-    Both are distances (N,) to the nearest training image. An honest generator scores about percentile / 100.
-    """
-    return float((fake_to_train < np.percentile(real_to_train, percentile)).mean())
+    found = [(np.sqrt(distances.min(1)), distances.argmin(1)) for distances in _distance_rows(queries, references)]
+    return tuple(map(np.concatenate, zip(*found, strict=True)))
 
 
 def vendi_score(features: np.ndarray) -> float:
@@ -139,6 +138,26 @@ def bootstrap_interval(
     draws = np.array([statistic(rng.integers(num_images, size=num_images)) for _ in range(resamples)])
     low, high = np.percentile(draws, (2.5, 97.5)) - draws.mean() + value
     return float(low), float(high)
+
+
+def binomial_interval(count: int, total: int, *, level: float = 0.95) -> tuple[float, float]:
+    """The exact interval of a share of which `count` of `total` were seen (Clopper & Pearson 1934), wide also at none and at all.
+
+    Resampling none of nine would give an interval of no width.
+    """
+
+    def at_least(k: int, share: float) -> float:
+        return sum(math.comb(total, i) * share**i * (1 - share) ** (total - i) for i in range(k, total + 1))
+
+    def solve(k: int, wanted: float) -> float:
+        low, high = 0.0, 1.0
+        for _ in range(60):  # `at_least` rises with the share
+            middle = (low + high) / 2
+            low, high = (middle, high) if at_least(k, middle) < wanted else (low, middle)
+        return low
+
+    tail = (1 - level) / 2
+    return solve(count, tail) if count else 0.0, solve(count + 1, 1 - tail) if count < total else 1.0
 
 
 def geometric_mean(values: list[float]) -> float:

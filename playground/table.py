@@ -163,7 +163,7 @@ ROWS = (
         scale=("Limited", "High"),
         words=_words("Limited", "Limited", "High", "High"),
         figure="novelty",
-        compared=("novelty",),
+        compared=("novelty_classifier", "novelty_encoder"),
         rising=True,
         ratio=False,
         relative=False,
@@ -178,7 +178,7 @@ ROWS = (
         scale=("Moderate", "High"),
         words=_words("Moderate", "Moderate", "High", "High"),
         figure="cost",
-        compared=("cost",),
+        compared=("cost_classifier", "cost_encoder"),
         rising=True,
         ratio=True,
         relative=True,
@@ -282,10 +282,10 @@ def cells(world_name: str, figures: Figures) -> list[Cell]:
     return [_cell(row, family, figures.get(row.key, {}), verdicts) for row in rows(world_name) for family in FAMILIES]
 
 
-def count_reproduced(world_name: str, figures: Figures) -> tuple[int, int]:
-    """How many claims are reproduced, of how many."""
+def tally(world_name: str, figures: Figures) -> dict[str, int]:
+    """How many of a world's claims are reproduced, contradicted, undecided and not measured."""
     results = [verdict(claim, figures) for claim in claims(world_name)]
-    return results.count(REPRODUCED), len(results)
+    return {name: results.count(name) for name in (REPRODUCED, CONTRADICTED, UNDECIDED, NOT_MEASURED)}
 
 
 def _cell(row: Row, family: str, measured: Mapping[str, Named], verdicts: list[tuple[Claim, str]]) -> Cell:

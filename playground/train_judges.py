@@ -107,13 +107,19 @@ def label_indices(world: Any, labels: list[dict[str, str]]) -> dict[str, np.ndar
     return {key: np.array([values.index(label[key]) for label in labels]) for key, values in world.attributes.items()}
 
 
+def test_halves(num_images: int) -> tuple[np.ndarray, np.ndarray]:
+    """Indices (N,) each, N up to 5,000, of the images of a test split that are the reference, and of the others."""
+    order = np.random.default_rng(SPLIT_SEED).permutation(num_images)
+    n = min(5000, num_images // 2)
+    return order[:n], order[n : 2 * n]
+
+
 def make_reference(judge: judges.Judge, world: Any) -> judges.Reference:
     """Features and labels of one half of the test split, and what the other half scores against it."""
     images, labels = world.load_images(split="test")
     targets = label_indices(world, labels)
-    order = np.random.default_rng(SPLIT_SEED).permutation(len(images))
-    n = min(5000, len(images) // 2)
-    first, other = order[:n], order[n : 2 * n]
+    first, other = test_halves(len(images))
+    n = len(first)
     features = {space: judge.features(images[first], space=space).astype(np.float16).astype(np.float32) for space in judges.SPACES}
     found = judge.attributes(images)
     ruler = {space: make_ruler(judge, space, features[space], images[other], targets[world.subject][other]) for space in judges.SPACES}

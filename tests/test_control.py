@@ -9,7 +9,7 @@ import torch
 
 from engines import Engine, Frame, Params, text, worlds
 from engines.base import paste, slider
-from playground import gallery
+from playground import figures, gallery
 from playground.judges import SPACES, Reference
 from playground.measure import control, manipulation
 from playground.measure.bench import Bench
@@ -35,7 +35,7 @@ class QuarterJudge:
     def __init__(self, labels):
         pictures = np.stack([paint([labels[key][i] for key in WORLD.attributes], i) for i in range(NUM_IMAGES)])
         features = {space: self.features(pictures, space=space) for space in SPACES}
-        self.reference = Reference(features, labels, {"num_images": NUM_IMAGES})
+        self.reference = Reference(features, labels, {"num_images": NUM_IMAGES, "floor": dict.fromkeys(SPACES, 1.0)})
 
     def features(self, images, *, space):
         return images.reshape(len(images), 28, 28)[:, 7::14, 7::14].reshape(len(images), 4).astype(np.float32)
@@ -153,6 +153,28 @@ def test_what_else_changes_is_seen(edits):
     assert checks["digit 7, success"].figure.value > 0.95
     assert checks["digit 7, leak"].figure.value > 0.15
     assert not checks["digit 7, leak"].passes(checks["digit 7, leak"].figure.value)
+
+
+def test_every_engine_is_also_asked_by_prompt(monkeypatch, tmp_path):
+    """One without a latent is told apart by that alone; one with a latent is judged by its directions."""
+    monkeypatch.setattr(manipulation, "EDITS", (("digit", "7"), ("thickness", "bold")))
+    rng = np.random.default_rng(0)
+    labels = {key: rng.integers(len(values), size=NUM_IMAGES) for key, values in WORLD.attributes.items()}
+    encoder = text.load("digits")
+    kinds = {"vae": Latent, "autoregressive": Obedient, "diffusion": Deaf}
+    engines = {name: kind(torch.nn.Linear(1, 1), encoder) for name, kind in kinds.items()}
+    manipulation.measure(Bench(WORLD, QuarterJudge(labels), engines, NUM_IMAGES, 5, out=tmp_path, root=tmp_path))
+    row = figures.read("digits", root=tmp_path)["faces"]
+    assert row["autoregressive"]["edits"].value == 0
+    assert "no latent" in row["autoregressive"]["edits"].method
+    assert row["autoregressive"]["by prompt: digit 7, success"].value > 0.95
+    assert row["autoregressive"]["by prompt: digit 7, leak"].value < 0.02
+    assert row["diffusion"]["by prompt: digit 7, success"].value < 0.3
+    assert "digit 7, success" not in row["diffusion"]
+    assert row["vae"]["edits"].value in (0.0, 1.0)
+    assert not isinstance(row["vae"]["edits"].low, bool)
+    assert row["vae"]["digit 7, success"].value > 0.95
+    assert "by another prompt" in figures.read_evidence("digits", "faces", "diffusion", root=tmp_path)[1]
 
 
 def test_a_direction_is_as_long_as_the_change():

@@ -86,6 +86,12 @@ class Stepwise(Exact):
 ENGINES = {"digits/vae": Exact, "digits/gan": Stuck, "digits/diffusion": Stepwise}
 
 
+def load_fake(name, root, kinds=ENGINES):
+    if name not in kinds:
+        raise engines.CheckpointError(f"checkpoints/{name} cannot be loaded")
+    return kinds[name](torch.nn.Linear(20, 30), Reader())
+
+
 @pytest.fixture(scope="module")
 def root(tmp_path_factory):
     """A judge of a few steps, training records of one engine, and the figures of all rows."""
@@ -94,7 +100,7 @@ def root(tmp_path_factory):
         patch.setenv("PLAYGROUND_DATA", str(make_data(folder / "data")))
         torch.set_num_threads(1)
         train_judges.main(["digits", "--steps", "60", "--width", "8", "--out", str(folder)])
-        patch.setattr(engines, "load", lambda name, root: ENGINES[name](torch.nn.Linear(20, 30), Reader()))
+        patch.setattr(engines, "load", load_fake)
         patch.setattr(resources, "peak_memory", lambda name, root: 123.0)
         patch.setattr(speed, "SWEEP", (5, 8, 10, 50))
         write_training(folder / "digits" / "vae")
@@ -134,6 +140,7 @@ def test_every_figure_says_what_it_is(root, rows):
                 assert figure.seed == 9
                 assert figure.judge in ("", judge.hash)
                 assert figure.weights == checkpoint.fingerprint(root / "digits" / engine)
+                assert not isinstance(figure.low, bool)
                 assert figure.low is None or figure.low <= figure.value <= figure.high, (row, engine, name)
 
 
@@ -212,6 +219,7 @@ def test_cost_joins_training_and_drawing(rows):
     assert named["flops_to_best"].value == 4e12  # the fourth set is the first of real digits
     assert named["image_flops"].value == 2 * 20 * 30
     assert named["cost"].value == pytest.approx(np.sqrt(4e12 * 1200), 1e-4)
+    assert {named[f"{name}_{space}"].value for name in ("cost",) for space in judges.SPACES} == {named["cost"].value}
     assert named["training_hours"].value == pytest.approx(1)
     assert named["training_flops"].value == pytest.approx(6e12)
     assert named["file_size"].value == pytest.approx(2.5)
@@ -243,8 +251,11 @@ def test_the_table_reads_the_figures(rows):
 
 
 def test_measuring_one_row_again_keeps_the_others(root, monkeypatch):
-    monkeypatch.setattr(engines, "load", lambda name, root: ENGINES[name](torch.nn.Linear(20, 30), Reader()))
+    monkeypatch.setattr(engines, "load", load_fake)
     before = figures.read("digits", root=root)
+    changed = {name: dataclasses.replace(figure, value=-1.0) for name, figure in before["quality"]["vae"].items()}
+    figures.write("digits", "quality", "vae", changed, root=root)
+    assert figures.read("digits", root=root) != before
     program.main(
         ["digits", "--rows", "quality", "--engines", "vae", "--threads", "1", "--root", str(root), "--out", str(root), "--seed", "9"]
     )
@@ -268,9 +279,46 @@ def test_num_images_must_leave_an_equal_half(root):
     judge = judges.load("digits", root=root)
     with pytest.raises(ValueError, match="num_images must be 120, or from 20 to 60, got 100"):
         Bench(worlds.load("digits"), judge, {}, 100, 0)
-    bench = Bench(worlds.load("digits"), judge, {}, 60, 0)
-    features = judge.reference.features["encoder"]
-    assert bench.floor("encoder") == metrics.frechet_distance(features[:60], features[60:])
+
+
+def test_a_distance_of_few_pictures_is_as_at_full_number():
+    """Real features lie near the floor however few they are, and others about as far above it as many would."""
+    rng, n, few = np.random.default_rng(5), 2000, 100
+    world = worlds.load("digits")
+    known, real, other = rng.normal(size=(n, 16)), rng.normal(size=(n, 16)), 1.2 * rng.normal(size=(n, 16)) + 0.1
+    floor = metrics.frechet_distance(known, real)
+    reference = judges.Reference({"encoder": known}, {}, {"num_images": n, "floor": {"encoder": floor}})
+    bench = Bench(world, SimpleNamespace(reference=reference), {}, n, 0)
+
+    def mean(features):
+        return np.mean([bench.distance("encoder", features[i : i + few]) for i in range(0, n, few)])
+
+    assert metrics.frechet_distance(known, real[:few]) > 5 * floor  # what would be reported without the correction
+    assert mean(real) == pytest.approx(floor, rel=0.5)
+    whole = bench.distance("encoder", other)
+    assert whole == metrics.frechet_distance(known, other)  # nothing is taken off at the full number
+    assert whole > 5 * floor
+    assert mean(other) == pytest.approx(whole, rel=0.2)
+    assert bench.distance("encoder", known[:few]) > 0
+
+
+def test_an_engine_measured_alone_is_timed_beside_the_others(root, monkeypatch, tmp_path):
+    """What is stored of the steps of the others stays; their seconds are taken again."""
+    place = tmp_path / "checkpoints"
+    shutil.copytree(root, place)
+    monkeypatch.setattr(engines, "load", load_fake)
+    before = figures.read("digits", root=place)["speed"]["diffusion"]
+    old = before | {
+        "seconds": dataclasses.replace(before["seconds"], value=7.0),
+        "fd_ratio at 50 steps": dataclasses.replace(before["fd_ratio at 50 steps"], value=7.0),
+    }
+    figures.write("digits", "speed", "diffusion", old, root=place)
+    program.main(
+        ["digits", "--rows", "speed", "--engines", "vae", "--threads", "1", "--seed", "9", "--root", str(place), "--out", str(place)]
+    )
+    after = figures.read("digits", root=place)["speed"]["diffusion"]
+    assert after["seconds"].value == pytest.approx(before["seconds"].value)
+    assert after["fd_ratio at 50 steps"].value == 7.0
 
 
 def test_copies_and_repetitions_are_no_novelty(root, monkeypatch, tmp_path):
@@ -290,13 +338,14 @@ def test_copies_and_repetitions_are_no_novelty(root, monkeypatch, tmp_path):
     novelty.measure(bench)
     sheet, caption = figures.read_evidence("digits", "novelty", "gan", root=tmp_path)
     assert sheet[8:12] == b"WEBP"
-    assert "of the 100 training images" in caption
+    assert "closest to a training image" in caption
     assert figures.read_evidence("digits", "novelty", "autoregressive", root=tmp_path) is None
     row = figures.read("digits", root=tmp_path)["novelty"]
     assert row["gan"]["copy_rate"].value == 1
     assert row["gan"]["novelty"].value == 0
     assert row["vae"]["copy_rate"].value < 0.1 > row["real"]["copy_rate"].value
-    assert row["diffusion"]["novelty"].high < row["vae"]["novelty"].low
+    for name in ("novelty", *(f"novelty_{space}" for space in judges.SPACES)):
+        assert row["diffusion"][name].high < row["vae"][name].low
     assert row["diffusion"]["vendi"].value < row["vae"]["vendi"].value
     assert "held_out_pairs" not in row["vae"]  # digits has no such pairs
 
@@ -328,7 +377,7 @@ def test_runs_fail_for_the_reasons_the_rule_names(root):
     assert stability.failures(runs).tolist() == [False, False, False, True, True, True, False]
     named = stability.stability_figures(bench, runs)
     assert named["failures"].value == 3
-    assert named["failures"].low < 3 < named["failures"].high
+    assert named["failures"].low < 3 < named["failures"].high < len(runs)
     assert named["variation"].value == pytest.approx(0.1)
     assert table.stability_word(3, named) == "Unstable"
     assert table.stability_word(1, named) == "Stable"
@@ -338,10 +387,14 @@ def test_runs_fail_for_the_reasons_the_rule_names(root):
 def test_a_short_run_is_trained_judged_and_not_repeated(root, monkeypatch, tmp_path):
     monkeypatch.setenv("PLAYGROUND_DATA", str(make_data(tmp_path / "data")))
     monkeypatch.setattr(stability, "WORKPLACE", tmp_path / "work")
-    monkeypatch.setattr(stability, "SHARE", 0.05 / 8)  # of the recipe's 8 minutes
+    monkeypatch.setattr(stability, "SHARE", 0.3)
+    monkeypatch.setattr(stability, "shipped_steps", lambda bench, family: 100)
     bench = Bench(worlds.load("digits"), judges.load("digits", root=root), {}, 60, 0, out=tmp_path)
+    threads = torch.get_num_threads()
     record = stability.run(bench, "vae", 1, 1 / 3)
+    assert torch.get_num_threads() == threads
     assert record["fd"] > 0
+    assert (record["steps"], record["curve"][-1]["step"]) == (30, 30)
     assert record["curve"][0]["loss"] > record["curve"][-1]["loss"]
     assert (tmp_path / "digits" / "stability" / "vae" / "seed-1-rate-0.33.webp").is_file()
     monkeypatch.setattr(stability.training, "main", None)
@@ -353,6 +406,26 @@ def test_a_short_run_is_trained_judged_and_not_repeated(root, monkeypatch, tmp_p
     monkeypatch.setattr(stability.training, "main", diverge)
     assert stability.run(bench, "gan", 0, 3.0)["diverged"]
     assert stability.run(bench, "gan", 0, 3.0)["message"] == "training diverged at step 3"
+    monkeypatch.setattr(stability, "SHARE", 0.4)  # another budget: what lies there does not count
+    assert stability.run(bench, "vae", 1, 1 / 3)["diverged"]
+
+
+def test_the_nine_runs_of_a_family_become_figures_of_no_shipped_weights(root, monkeypatch, tmp_path):
+    asked = []
+
+    def run(bench, family, seed, rate):
+        asked.append((family, seed, rate))
+        record = {"seed": seed, "rate": rate, "diverged": False, "fd": 1 + 0.1 * seed, "missing": 0.0}
+        return record | {"commit": "abc", "machine": "elsewhere"}
+
+    monkeypatch.setattr(stability, "run", run)
+    engines_there = {"vae": Exact(torch.nn.Linear(20, 30), Reader())}
+    stability.measure(Bench(worlds.load("digits"), judges.load("digits", root=root), engines_there, 60, 0, root=root, out=tmp_path))
+    assert len(set(asked)) == 9
+    named = figures.read("digits", root=tmp_path)["stability"]["vae"]
+    assert (named["failures"].value, named["failures"].low) == (0, 0)
+    assert named["failures"].high == pytest.approx(9 * (1 - 0.025 ** (1 / 9)), rel=1e-4)
+    assert {(figure.weights, figure.commit, figure.machine) for figure in named.values()} == {("", "abc", "elsewhere")}
 
 
 def test_a_measurement_that_was_killed_goes_on_where_it_was(tmp_path, monkeypatch):
@@ -392,7 +465,7 @@ def test_quick_measures_every_row_goes_on_after_a_kill_and_says_that_it_is_quick
             return super().picture(digit, seed, params)
 
     kinds = {**ENGINES, "digits/vae": Watched}
-    monkeypatch.setattr(engines, "load", lambda name, root: kinds[name](torch.nn.Linear(20, 30), Reader()))
+    monkeypatch.setattr(engines, "load", lambda name, root: load_fake(name, root, kinds))
     monkeypatch.setattr(resources, "peak_memory", lambda name, root: 123.0)
     monkeypatch.setattr(program.cards, "commit", lambda: "abc1234")
     monkeypatch.setattr(program, "WORKPLACE", tmp_path / "runs")
@@ -416,7 +489,8 @@ def test_quick_measures_every_row_goes_on_after_a_kill_and_says_that_it_is_quick
     for row, named in measured.items():
         for figure in named["vae"].values():
             assert figure.method.startswith("in the world digits" if row == "stability" else "quick: ")
-    assert not (place / "digits" / "control").exists()
+    assert set(figures.read("digits", root=place)) == set(figures.read("digits", root=root)) | {"stability"}  # left alone
+    assert not (place / "digits" / "evidence").exists() or (root / "digits" / "evidence").exists()
     cells = {(cell.row.key, cell.family): cell for cell in table.cells("digits", measured)}
     assert all(cells[row.key, "vae"].figure for row in table.rows("digits"))
 
@@ -437,7 +511,7 @@ def test_missing_weights_are_reported_and_the_rest_measured(monkeypatch, caplog)
     assert list(program.load_engines("digits", ["vae", "gan"], None)) == ["vae"]
     assert "checkpoints/digits/gan cannot be loaded" in caplog.text
     with pytest.raises(SystemExit, match="no engine could be loaded"):
-        program.load_engines("digits", ["gan"], None)
+        program.main(["digits", "--engines", "gan"])
 
 
 def test_cards_take_their_figures_from_the_file():

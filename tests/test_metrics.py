@@ -82,14 +82,22 @@ def test_density_refuses_k_outside_its_range():
         metrics.density_coverage(np.zeros((5, 2)), np.zeros((5, 2)), k=5)
 
 
-def test_nearest_distances_and_copies(rng):
-    train = rng.normal(size=(200, 5))
-    unseen = rng.normal(size=(1100, 5))
-    to_train = metrics.nearest_distances(unseen, train)
-    brute = np.sqrt(((unseen[:, None] - train[None]) ** 2).sum(-1)).min(1)
-    np.testing.assert_allclose(to_train, brute, atol=1e-3)
-    assert metrics.copy_rate(metrics.nearest_distances(train[:50], train), to_train) == 1
-    assert metrics.copy_rate(to_train, to_train) == pytest.approx(0.01, abs=0.001)
+def test_nearest_and_how_far(rng):
+    references = rng.normal(size=(200, 5))
+    queries = rng.normal(size=(1100, 5))
+    brute = np.sqrt(((queries[:, None] - references[None]) ** 2).sum(-1))
+    distances, places = metrics.nearest(queries, references)
+    np.testing.assert_allclose(distances, brute.min(1), atol=1e-3)
+    np.testing.assert_array_equal(places, brute.argmin(1))
+    np.testing.assert_array_equal(metrics.nearest_distances(queries, references), distances)
+
+
+def test_the_exact_interval_of_a_share():
+    assert metrics.binomial_interval(0, 9) == pytest.approx((0, 1 - 0.025 ** (1 / 9)))  # (1 - p)^9 = 2.5 %
+    assert metrics.binomial_interval(9, 9) == pytest.approx((0.025 ** (1 / 9), 1))
+    low, high = metrics.binomial_interval(3, 9)
+    assert (low, high) == pytest.approx((0.0749, 0.7007), abs=1e-4)
+    assert metrics.binomial_interval(6, 9) == pytest.approx((1 - high, 1 - low))
 
 
 def test_sharpness_of_one_bright_pixel():

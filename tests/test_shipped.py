@@ -6,6 +6,7 @@ import pytest
 import engines
 from engines import Request, checkpoint, worlds
 from playground import figures, judges
+from playground.measure import stability
 
 TRAINED = [name for world in worlds.NAMES for family in engines.FAMILIES if engines.is_trained(name := f"{world}/{family}")]
 ASKED = {"digits": ("digit", "a {}"), "faces": ("background", "a person, {} background")}  # attribute and prompt
@@ -46,9 +47,17 @@ def test_every_row_was_measured_with_the_weights_shipped(name):
     world, _, family = name.partition("/")
     weights = checkpoint.fingerprint(checkpoint.ROOT / name)
     rows = figures.read(world)
-    for row in ("quality", "speed", "resources"):
+    measured = {row for row, named in rows.items() if family in named and row != stability.ROW}  # that one is of other weights
+    assert measured >= {"quality", "speed", "resources"}
+    for row in measured:
         assert {figure.weights for figure in rows[row][family].values()} == {weights}, row
         assert judges_of(rows[row][family]) <= {judges.load(world).hash, ""}, row
+
+
+@pytest.mark.parametrize("world", worlds.NAMES)
+def test_speeds_that_are_compared_were_measured_side_by_side(world):
+    row = figures.read(world)["speed"]
+    assert len({(figure.machine, figure.commit) for named in row.values() for name, figure in named.items() if name == "seconds"}) == 1
 
 
 def judges_of(named):

@@ -139,14 +139,14 @@ def test_cells_show_words_and_relative_numbers():
     assert cells["autoregressive"].figure.value == pytest.approx(100)
     assert cells["autoregressive"].figure.low == pytest.approx(90)
     assert {cell.verdict for cell in cells.values()} == {"reproduced"}
-    assert table.count_reproduced("digits", found) == (4, 26)
+    assert table.tally("digits", found) == {"reproduced": 4, "contradicted": 0, "undecided": 0, "not measured": 22}
 
 
 def test_cells_without_figures_say_so():
     cells = table.cells("digits", {})
     assert len(cells) == 24
     assert {(cell.ours, cell.figure, cell.verdict) for cell in cells} == {(None, None, "not measured")}
-    assert table.count_reproduced("faces", {}) == (0, 29)
+    assert table.tally("faces", {})["not measured"] == 29
 
 
 def test_one_contradicted_claim_contradicts_its_cells():

@@ -123,7 +123,7 @@ def commit() -> str:
         short = subprocess.run(
             ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True, cwd=Path(__file__).parent
         ).stdout
-        changed = subprocess.run(["git", "diff", "--quiet", "HEAD", "--", "*.py"], cwd=Path(__file__).parent, check=False).returncode
+        changed = subprocess.run(["git", "diff", "--quiet", "HEAD", "--", ":/*.py"], cwd=Path(__file__).parent, check=False).returncode
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
     return short.strip() + ("+" if changed else "")

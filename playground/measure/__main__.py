@@ -12,6 +12,8 @@ import logging
 from pathlib import Path
 
 import torch
+from tqdm import tqdm
+from tqdm.contrib.logging import logging_redirect_tqdm
 
 import engines
 from engines import CheckpointError, Engine, checkpoint, worlds
@@ -40,18 +42,29 @@ def main(arguments: list[str] | None = None) -> None:
         options.seed,
         root=options.root,
         out=options.out,
-        cache=None if cards.commit().endswith("+") else WORKPLACE / "drawn",
+        cache=WORKPLACE / "drawn" if cards.commit().isalnum() else None,  # none for code that no commit names
         quick=options.quick,
+        others=load_engines(options.world, beside(options), options.root),
     )
+    if not bench.engines:
+        raise SystemExit("no engine could be loaded")
     asked = {row.key for row in table.rows(options.world)}
-    for row in options.rows:
-        if row in asked:
+    chosen = [row for row in options.rows if row in asked]
+    for row in (row for row in options.rows if row not in asked):
+        log.info("the world %s is not asked about %s", options.world, row)
+    cells = tqdm(total=len(chosen) * len(bench.engines), desc="cells of the table", unit="cell", disable=None)
+    with logging_redirect_tqdm(), cells:
+        for row in chosen:
             ROWS[row](bench)
-        else:
-            log.info("the world %s is not asked about %s", options.world, row)
+            cells.update(len(bench.engines))
     report.write_cards(options.world, root=options.out)
     if options.out == checkpoint.ROOT:
         report.write_summary(options.world, checkpoint.ROOT.parent / "README.md", root=options.out)
+
+
+def beside(options: argparse.Namespace) -> list[str]:
+    """Engines that are not to be measured but timed beside those that are."""
+    return [name for name in engines.FAMILIES if name not in options.engines] if speed.ROW in options.rows else []
 
 
 def load_engines(world_name: str, names: list[str], root: Path) -> dict[str, Engine]:
@@ -62,8 +75,6 @@ def load_engines(world_name: str, names: list[str], root: Path) -> dict[str, Eng
             loaded[name] = engines.load(f"{world_name}/{name}", root=root)
         except CheckpointError as error:
             log.warning("%s", error)
-    if not loaded:
-        raise SystemExit("no engine could be loaded")
     return loaded
 
 

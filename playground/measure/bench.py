@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from engines import Engine, Known, Params, Request, checkpoint
+from engines import FAMILIES, Engine, Known, Params, Request, checkpoint
 from engines.images import grid
 from engines.training import cards
 from engines.training.machine import device_name
@@ -27,6 +27,7 @@ from playground.judges import Judge
 MIN_IMAGES = 20
 WORKPLACE = checkpoint.ROOT.parent / "runs"  # of what is not kept; ignored by git
 DRAWN_AT_ONCE = 128  # the quickest size on two cores
+REAL_SETS = 5  # of real images, over which the excess of their distance is averaged
 
 log = logging.getLogger(__name__)
 
@@ -35,10 +36,10 @@ log = logging.getLogger(__name__)
 class Bench:
     """One measuring session on one world.
 
-    engines: by name within the world, for example "vae". num_images: N of the rows about pictures; all reference images, or at
-    most half of them. seed: of the first image and of the captions. root: folder of the checkpoints. out: folder that holds
-    `<world>/figures.json`. cache: of pictures drawn, None to keep none. quick: fewer runs and images
-    where a row takes more than N; every figure says so. Raises ValueError for another N.
+    engines: those that are measured, by name within the world, for example "vae"; others: trained as well, and only timed beside them.
+    num_images: N of the rows about pictures; all reference images, or at most half of them. seed: of the first image and of the captions.
+    root: folder of the checkpoints. out: folder that holds `<world>/figures.json`. cache: of pictures drawn, None to keep none. quick:
+    fewer runs and images where a row takes more than N; every figure says so. Raises ValueError for another N.
     """
 
     world: Any
@@ -50,14 +51,23 @@ class Bench:
     out: Path = checkpoint.ROOT
     cache: Path | None = None
     quick: bool = False
+    others: dict[str, Engine] = field(default_factory=dict)
     machine: str = field(default_factory=lambda: device_name(torch.device("cpu")))
     commit: str = field(default_factory=cards.commit)
-    drawn: dict[tuple[str, Params], np.ndarray] = field(default_factory=dict)  # rows share what they draw
+    drawn: dict[tuple[str, Params, int], np.ndarray] = field(default_factory=dict)  # rows share what they draw
+    real: dict[str, metrics.Gaussian] = field(default_factory=dict)  # and what they know of real images
+    excess: dict[tuple[str, int], float] = field(default_factory=dict)
 
     def __post_init__(self):
         available = self.judge.reference.figures["num_images"]
         if self.num_images != available and not MIN_IMAGES <= self.num_images <= available // 2:
             raise ValueError(f"num_images must be {available}, or from {MIN_IMAGES} to {available // 2}, got {self.num_images}")
+
+    @cached_property
+    def everyone(self) -> dict[str, Engine]:
+        """All trained engines of the world, in the order of the families."""
+        known = self.engines | self.others
+        return {name: known[name] for name in sorted(known, key=FAMILIES.index)}
 
     @cached_property
     def captions(self) -> tuple[Caption, ...]:
@@ -92,17 +102,39 @@ class Bench:
         return self.judge.reference.features[space][: self.num_images]
 
     def floor(self, space: str) -> float:
-        """Fréchet distance of N other real images to `reference`."""
-        features = self.judge.reference.features[space]
-        if self.num_images == len(features):
-            return self.judge.reference.figures["floor"][space]
-        return metrics.frechet_distance(self.reference(space), features[self.num_images : 2 * self.num_images])
+        """Fréchet distance of as many other real images to all those that the judge's reference holds."""
+        return self.judge.reference.figures["floor"][space]
 
-    def draw(self, name: str, params: Params | None = None) -> np.ndarray:
-        """N pictures of one engine, uint8 (N, H, W, C), one per caption, from seeds `seed` onwards."""
-        key = (name, params or self.engines[name].params_type())
+    def distance(self, space: str, features: np.ndarray) -> float:
+        """Fréchet distance of features (N, D) to all those of the judge's reference, as it would be at equal N.
+
+        The distance grows as N falls. What N real images show more than `floor` is taken off, down to a thousandth of `floor`.
+        """
+        whole = metrics.gaussian_distance(self._real(space), metrics.fit_gaussian(features))
+        return max(whole - self._excess(space, len(features)), 1e-3 * self.floor(space))
+
+    def _real(self, space: str) -> metrics.Gaussian:
+        if space not in self.real:
+            self.real[space] = metrics.fit_gaussian(self.judge.reference.features[space])
+        return self.real[space]
+
+    def _excess(self, space: str, count: int) -> float:
+        """By how much the distance of `count` real images exceeds `floor`: the mean over a few disjoint sets, each against the rest."""
+        known = self.judge.reference.features[space]
+        if count >= len(known):
+            return 0.0
+        if (space, count) not in self.excess:
+            sets = [slice(start, start + count) for start in range(0, len(known) - count + 1, count)][:REAL_SETS]
+            distances = [metrics.frechet_distance(np.delete(known, part, axis=0), known[part]) for part in sets]
+            self.excess[space, count] = float(np.mean(distances)) - self.floor(space)
+        return self.excess[space, count]
+
+    def draw(self, name: str, params: Params | None = None, *, count: int | None = None) -> np.ndarray:
+        """N pictures of one engine, uint8 (N, H, W, C), one per caption, from seeds `seed` onwards; or those of the first `count`."""
+        engine = self.everyone[name]
+        key = (name, params or engine.params_type(), count or self.num_images)
         if key not in self.drawn:
-            self.drawn[key] = draw_with(self.engines[name], self.prompts, key[1], seed=self.seed, cache=self.cache)
+            self.drawn[key] = draw_with(engine, self.prompts[:count], key[1], seed=self.seed, cache=self.cache)
         return self.drawn[key]
 
     def rng(self) -> np.random.Generator:
@@ -118,9 +150,10 @@ class Bench:
         method = f"quick: {method}" if self.quick else method
         return Figure(float(value), unit, n, method, self.machine, self.commit, low, high, self.seed, judge)
 
-    def write(self, row: str, engine: str, named: dict[str, Figure]) -> None:
-        """Store the figures of one engine in one row, stamped with its weights, and show them."""
-        weights = checkpoint.fingerprint(self.root / self.world.name / engine)
+    def write(self, row: str, engine: str, named: dict[str, Figure], *, weights: str | None = None) -> None:
+        """Store the figures of one engine in one row, stamped with its weights (or `weights`), and show them."""
+        if weights is None:
+            weights = checkpoint.fingerprint(self.root / self.world.name / engine)
         named = {name: dataclasses.replace(figure, weights=weights) for name, figure in named.items()}
         figures.write(self.world.name, row, engine, named, root=self.out)
         for name, figure in named.items():

@@ -18,6 +18,7 @@ from engines import Known, Params
 from engines.worlds.captions import Caption
 from playground import metrics
 from playground.figures import Figure
+from playground.measure import quality
 from playground.measure.bench import Bench, draw_with
 
 ROW = "control"
@@ -65,10 +66,14 @@ Test = dict[str, Check]  # by the name of the figure
 
 
 def measure(bench: Bench) -> None:
-    """Write the row's figures, engine after engine."""
+    """Write the row's figures: what the judge reads in real images first, then engine after engine."""
+    real = quality.measure_real(bench)
+    bench.write(ROW, "real", {name: figure for name, figure in real.items() if name.startswith("accuracy_")})
     for name in bench.engines:
         tests = {test.__name__.replace("_", " "): test(bench, name) for test in TESTS}
-        bench.write(ROW, name, passes_figure(bench, tests) | {key: c.figure for checks in tests.values() for key, c in checks.items()})
+        named = passes_figure(bench, tests) | {key: c.figure for checks in tests.values() for key, c in checks.items()}
+        adherence = quality.attribute_figures(bench, bench.judge.attributes(bench.draw(name)))["adherence"]
+        bench.write(ROW, name, named | {"adherence": adherence})
 
 
 def passes_figure(bench: Bench, tests: dict[str, Test]) -> dict[str, Figure]:

@@ -41,21 +41,32 @@ class Edited:
 
 
 def measure(bench: Bench) -> None:
-    """Write the row's figures, engine after engine."""
+    """Write the row's figures, engine after engine.
+
+    The verdict's is `edits`, whether a direction passes every test. Beside it stands for every engine what another prompt does.
+    """
     for name, engine in bench.engines.items():
+        prompted = [edit_by_prompt(bench, engine, key, value) for key, value in EDITS]
+        beside = {f"by prompt: {key}": check.figure for key, check in edit_checks(bench, prompted).items()}
         if engine.latent is None:
             method = "pictures come from no latent vector in which a direction could be followed"
-            bench.write(ROW, name, {"edits": bench.figure(0, "", n=1, method=method)})
-            continue
-        edits = [edit(bench, engine, key, value) for key, value in EDITS]
-        checks = edit_checks(bench, edits)
-        pairs = [images[:SHOWN] for edited in edits for images in (edited.before, edited.after)]
-        caption = "Pairs of rows, before and after: " + "; ".join(f"{e.key} {e.value}".replace("_", " ") for e in edits) + "."
-        bench.show(ROW, name, np.concatenate(pairs), columns=len(pairs[0]), caption=caption)
-        passes, low, high = passed(checks)
-        n = min(check.figure.n for check in checks.values())
-        edits_figure = bench.figure(passes, "", n=n, method=rule(checks), interval=(low, high), judged=True)
-        bench.write(ROW, name, {"edits": edits_figure} | {key: check.figure for key, check in checks.items()})
+            named, shown, how = {"edits": bench.figure(0, "", n=1, method=method)}, prompted, "by another prompt with the same seed"
+        else:
+            shown, how = [edit(bench, engine, key, value) for key, value in EDITS], "along a direction"
+            checks = edit_checks(bench, shown)
+            passes, low, high = map(float, passed(checks))
+            n = min(check.figure.n for check in checks.values())
+            edits_figure = bench.figure(passes, "", n=n, method=rule(checks), interval=(low, high), judged=True)
+            named = {"edits": edits_figure} | {key: check.figure for key, check in checks.items()}
+        bench.write(ROW, name, named | beside)
+        show_edits(bench, name, shown, how)
+
+
+def show_edits(bench: Bench, name: str, edits: list[Edited], how: str) -> None:
+    """A few faces before and after each edit."""
+    pairs = [images[:SHOWN] for edited in edits for images in (edited.before, edited.after)]
+    what = "; ".join(f"{e.key} {e.value}".replace("_", " ") for e in edits)
+    bench.show(ROW, name, np.concatenate(pairs), columns=len(pairs[0]), caption=f"Pairs of rows, before and after an edit {how}: {what}.")
 
 
 def find_direction(engine: Engine, key: str, value: str, *, seed: int, pairs: int = PAIRS) -> np.ndarray:
@@ -98,15 +109,29 @@ def edit_captions(engine: Engine, key: str, value: str, *, seed: int, count: int
 
 def edit(bench: Bench, engine: Engine, key: str, value: str) -> Edited:
     """Find a direction and follow it from other faces than it was found from."""
-    pairs, count = (QUICK_PAIRS, QUICK_IMAGES) if bench.quick else (PAIRS, MOST_IMAGES)
+    pairs = QUICK_PAIRS if bench.quick else PAIRS
     direction = find_direction(engine, key, value, seed=bench.seed + bench.num_images, pairs=pairs)
-    captions = [first for first, _ in edit_captions(engine, key, value, seed=bench.seed, count=min(count, bench.num_images))]
+    captions = [first for first, _ in edit_captions(engine, key, value, seed=bench.seed, count=min(most_images(bench), bench.num_images))]
     latents, prompts = latents_of(engine, captions, seed=bench.seed), tuple(caption.text for caption in captions)
     seeds = tuple(bench.seed + i for i in range(len(prompts)))
     start = time.perf_counter()
     engine.redraw(latents[:1] + direction, prompts[:1], seeds[:1])
     seconds = time.perf_counter() - start
     return Edited(key, value, engine.redraw(latents, prompts, seeds), engine.redraw(latents + direction, prompts, seeds), seconds)
+
+
+def edit_by_prompt(bench: Bench, engine: Engine, key: str, value: str) -> Edited:
+    """Draw faces again from the same random numbers, with one word of their prompts changed."""
+    captions = edit_captions(engine, key, value, seed=bench.seed, count=min(most_images(bench), bench.num_images))
+    sides = ([pair[i] for pair in captions] for i in (0, 1))
+    before, after = (drawn(engine, side, seed=bench.seed, take=lambda frame: frame.images) for side in sides)
+    start = time.perf_counter()
+    drawn(engine, [captions[0][1]], seed=bench.seed, take=lambda frame: frame.images)
+    return Edited(key, value, before, after, time.perf_counter() - start)
+
+
+def most_images(bench: Bench) -> int:
+    return QUICK_IMAGES if bench.quick else MOST_IMAGES
 
 
 def edit_checks(bench: Bench, edits: list[Edited]) -> Test:
@@ -138,14 +163,10 @@ def edit_checks(bench: Bench, edits: list[Edited]) -> Test:
 
 def realism_figure(bench: Bench, before: np.ndarray, after: np.ndarray) -> Figure:
     """Fréchet distance of edited over that of unedited faces to real ones, the geometric mean over the judge's spaces."""
-    real = {space: metrics.fit_gaussian(bench.judge.reference.features[space]) for space in SPACES}
     seen = [{space: bench.judge.features(images, space=space) for space in SPACES} for images in (before, after)]
 
     def ratio(chosen: np.ndarray) -> float:
-        distances = [
-            metrics.geometric_mean([metrics.gaussian_distance(real[s], metrics.fit_gaussian(features[s][chosen])) for s in SPACES])
-            for features in seen
-        ]
+        distances = [metrics.geometric_mean([bench.distance(s, features[s][chosen]) for s in SPACES]) for features in seen]
         return distances[1] / distances[0]
 
     method = "FD of edited over that of unedited faces, geometric mean over two judges; 200 resamples"

@@ -13,6 +13,7 @@ from playground.judges import SPACES
 from playground.measure import control
 from playground.measure.bench import Bench
 from playground.measure.quality import mean_figure
+from playground.train_judges import test_halves
 
 ROW = "novelty"
 PERCENTILE = 1.0  # of the distances of unseen real images to their nearest training image; what is closer is a copy
@@ -26,13 +27,13 @@ log = logging.getLogger(__name__)
 
 def measure(bench: Bench) -> None:
     """Write the row's figures: real unseen images first, then engine after engine. Needs the world's data set, unless quick."""
-    training, unseen = (images_of(bench, split) for split in ("train", "validation"))
+    training, unseen = training_images(bench), unseen_images(bench)
     features = bench.judge.features(training, space=COPY_SPACE)
-    real = nearest(bench, unseen, training, features)
+    real, _ = nearest(bench, unseen, training, features)
     thresholds = {name: np.percentile(distances, PERCENTILE) for name, distances in real.items()}
     real_copies = copies(real, thresholds)
     shipped = bench.judge.reference.figures["real_density_coverage"]
-    best = metrics.geometric_mean([shipped[space]["coverage"] for space in SPACES]) * (1 - real_copies.mean())
+    best = {space: shipped[space]["coverage"] * (1 - real_copies.mean()) for space in SPACES}
     method = (
         f"unseen real images nearer to one of {len(training):,} training images than the first percentile of them, in pixels and features"
     )
@@ -40,28 +41,34 @@ def measure(bench: Bench) -> None:
     bench.write(ROW, "real", named | {"vendi": vendi_figure(bench, bench.reference(COPY_SPACE))})
     for name in bench.engines:
         images = bench.draw(name)
-        distances = nearest(bench, images, training, features)
+        distances, places = nearest(bench, images, training, features)
         bench.write(ROW, name, novelty_figures(bench, images, copies(distances, thresholds), best) | pair_figures(bench, name))
-        show_nearest(bench, name, images, distances[COPY_SPACE])
+        show_nearest(bench, name, images, distances[COPY_SPACE], training[places])
 
 
-def images_of(bench: Bench, split: str) -> np.ndarray:
-    """Training images and as many unseen ones as are drawn; in a quick measurement the few that ship in the gallery."""
+def training_images(bench: Bench) -> np.ndarray:
+    """All of them; in a quick measurement those that ship in the gallery."""
+    return bench.gallery.training if bench.quick else bench.world.load_images(split="train")[0]
+
+
+def unseen_images(bench: Bench) -> np.ndarray:
+    """As many images of the test split as are drawn: those of the judge's reference, in a quick measurement the gallery's."""
     if bench.quick:
-        return bench.gallery.training if split == "train" else bench.gallery.held_out[: bench.num_images]
-    images = bench.world.load_images(split=split)[0]
-    return images if split == "train" else images[: bench.num_images]
+        return bench.gallery.held_out[: bench.num_images]
+    images = bench.world.load_images(split="test")[0]
+    return images[test_halves(len(images))[0][: bench.num_images]]
 
 
-def nearest(bench: Bench, images: np.ndarray, training: np.ndarray, features: np.ndarray) -> dict[str, np.ndarray]:
-    """Distances (N,) of pictures to the nearest training image, in pixels and in the judge's features."""
+def nearest(bench: Bench, images: np.ndarray, training: np.ndarray, features: np.ndarray) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """Distances (N,) of pictures to the nearest training image, in pixels and in the judge's features, and which that is in features."""
     wanted = images.reshape(len(images), -1)
     pixels = np.full(len(images), np.inf)
     for start in range(0, len(training), BLOCK):
         part = training[start : start + BLOCK]
         pixels = np.minimum(pixels, metrics.nearest_distances(wanted, part.reshape(len(part), -1)))
         log.info("nearest of %d pictures: %d of %d training images", len(images), start + len(part), len(training))
-    return {"pixels": pixels, COPY_SPACE: metrics.nearest_distances(bench.judge.features(images, space=COPY_SPACE), features)}
+    distances, places = metrics.nearest(bench.judge.features(images, space=COPY_SPACE), features)
+    return {"pixels": pixels, COPY_SPACE: distances}, places
 
 
 def copies(distances: dict[str, np.ndarray], thresholds: dict[str, float]) -> np.ndarray:
@@ -69,37 +76,30 @@ def copies(distances: dict[str, np.ndarray], thresholds: dict[str, float]) -> np
     return np.all([distances[name] < threshold for name, threshold in thresholds.items()], axis=0)
 
 
-def novelty_figures(bench: Bench, images: np.ndarray, copied: np.ndarray, best: float) -> dict[str, Figure]:
-    """Coverage x (1 - copy rate) over `best`, that of real images, and what goes into it.
+def novelty_figures(bench: Bench, images: np.ndarray, copied: np.ndarray, best: dict[str, float]) -> dict[str, Figure]:
+    """Coverage x (1 - copy rate) over `best`, that of real images, in each of the judge's spaces and joined; and what goes into it."""
+    covered = {s: metrics.neighbourhoods(bench.reference(s), bench.judge.features(images, space=s))[1] for s in SPACES}
+    named, n = {}, bench.num_images
+    for ending, spaces in {"": SPACES, **{f"_{space}": (space,) for space in SPACES}}.items():
 
-    Coverage is the geometric mean over the judge's spaces.
-    """
-    covered = [metrics.neighbourhoods(bench.reference(s), bench.judge.features(images, space=s))[1] for s in SPACES]
+        def novelty(chosen: np.ndarray, spaces: tuple[str, ...] = spaces) -> float:
+            coverage = metrics.geometric_mean([max(covered[space][chosen].mean(), 1e-9) / best[space] for space in spaces])
+            return coverage * (1 - copied[chosen].mean())
 
-    def novelty(chosen: np.ndarray) -> float:
-        coverage = metrics.geometric_mean([max(c[chosen].mean(), 1e-9) for c in covered])
-        return coverage * (1 - copied[chosen].mean()) / best
-
-    n = bench.num_images
-    interval = metrics.bootstrap_interval(novelty, n, rng=bench.rng())
-    method = "coverage (k = 5, geometric mean over two judges) × (1 - copy rate), over that of unseen real images"
-    named = {"novelty": bench.figure(novelty(np.arange(n)), "of real", n=n, method=method, interval=interval, judged=True)}
+        interval = metrics.bootstrap_interval(novelty, n, rng=bench.rng())
+        method = f"coverage (k = 5, {' and '.join(spaces)} features) × (1 - copy rate), over that of unseen real images"
+        named[f"novelty{ending}"] = bench.figure(novelty(np.arange(n)), "of real", n=n, method=method, interval=interval, judged=True)
     method = "share of pictures nearer to a training image than 99 % of unseen real images are, in pixels and in features"
     named["copy_rate"] = mean_figure(bench, copied, method=method)
     named["vendi"] = vendi_figure(bench, bench.judge.features(images, space=COPY_SPACE))
     return named
 
 
-def show_nearest(bench: Bench, name: str, images: np.ndarray, distances: np.ndarray) -> None:
-    """The pictures that come closest to a training image, above the nearest one that ships with the world."""
-    shipped = bench.gallery
-    closest = images[np.argsort(distances)[:SHOWN]]
-    order, _ = shipped.nearest(closest, bench.judge, count=1, space=COPY_SPACE)
-    caption = (
-        f"Above: the {len(closest)} of {len(images):,} pictures that come closest to a training image. "
-        f"Below: the nearest of the {len(shipped.training):,} training images that ship with the world."
-    )
-    bench.show(ROW, name, np.concatenate([closest, shipped.training[order[:, 0]]]), columns=len(closest), caption=caption)
+def show_nearest(bench: Bench, name: str, images: np.ndarray, distances: np.ndarray, neighbours: np.ndarray) -> None:
+    """The pictures that come closest to a training image, above that image. neighbours: the nearest to each picture, uint8 (N, H, W, C)."""
+    closest = np.argsort(distances)[:SHOWN]
+    caption = f"Above: the {len(closest)} of {len(images):,} pictures that come closest to a training image. Below: that training image."
+    bench.show(ROW, name, np.concatenate([images[closest], neighbours[closest]]), columns=len(closest), caption=caption)
 
 
 def vendi_figure(bench: Bench, features: np.ndarray) -> Figure:

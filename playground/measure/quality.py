@@ -30,7 +30,7 @@ def measure_real(bench: Bench) -> dict[str, Figure]:
     named = {}
     for space in SPACES:
         named[f"floor_{space}"] = bench.figure(
-            bench.floor(space), "", n=bench.num_images, method="FD between two halves of held-out real images", judged=True
+            bench.floor(space), "", n=n, method="FD between two halves of held-out real images", judged=True
         )
         for spoilt, value in shipped["ruler"][space].items():
             named[f"ruler_{space} {spoilt}"] = bench.figure(value, "", n=n, method=f"FD of held-out real images, {spoilt}", judged=True)
@@ -79,17 +79,15 @@ def distance_figures(bench: Bench, features: dict[str, np.ndarray]) -> dict[str,
 
 
 def ratio_figure(bench: Bench, features: dict[str, np.ndarray], spaces: tuple[str, ...]) -> Figure:
-    """FD over the floor at equal N, the geometric mean over `spaces`."""
-    real = {space: metrics.fit_gaussian(bench.reference(space)) for space in spaces}
-    floor = {space: bench.floor(space) for space in spaces}
+    """FD of features (N, D) per space over the floor at equal N, the geometric mean over `spaces`."""
 
     def ratio(chosen: np.ndarray) -> float:
-        fake = {space: metrics.fit_gaussian(features[space][chosen]) for space in spaces}
-        return metrics.geometric_mean([metrics.gaussian_distance(real[space], fake[space]) / floor[space] for space in spaces])
+        return metrics.geometric_mean([bench.distance(space, features[space][chosen]) / bench.floor(space) for space in spaces])
 
-    n = bench.num_images
+    n, whole = len(features[spaces[0]]), bench.judge.reference.figures["num_images"]
     interval = metrics.bootstrap_interval(ratio, n, rng=bench.rng())
-    method = f"FD / floor at equal N, {' and '.join(spaces)} features; 200 resamples"
+    equal = "" if n == whole else f" (less what n real images show more than {whole:,})"
+    method = f"FD / floor at equal N{equal}, {' and '.join(spaces)} features; 200 resamples"
     return bench.figure(ratio(np.arange(n)), "× real", n=n, method=method, interval=interval, judged=True)
 
 

@@ -11,7 +11,7 @@ import logging
 
 import numpy as np
 
-from engines import Engine, Frame, Params, Request
+from engines import Engine, Frame, Params, Request, checkpoint
 from engines.training.flops import FlopCounter
 from playground import metrics
 from playground.figures import Figure
@@ -22,7 +22,8 @@ from playground.measure.quality import ratio_figure
 
 ROW = "speed"
 STEPS = "num_inference_steps"  # the setting that is swept, wherever an engine has it
-SWEEP, QUICK_SWEEP = (5, 10, 20, 50), (10,)
+SWEEP, QUICK_SWEEP = (2, 5, 10, 20, 50, 100), (10,)
+MANY, FEWER = 100, 5  # from so many steps on, a fifth of the pictures is drawn, and the number is shown but not chosen
 WITHIN = 1.1  # of the best Fréchet distance
 WARM_UPS, RUNS, QUICK_RUNS, BATCH = 3, 20, 5, 16
 PARTS = 8  # of an engine's frames, for seconds per step by position
@@ -31,17 +32,20 @@ log = logging.getLogger(__name__)
 
 
 def measure(bench: Bench) -> None:
-    """Write the row's figures: the quality of every engine that has steps, then the times, so that clocks run side by side."""
+    """Write the row's figures: the quality of every engine that has steps, then the times, so that clocks run side by side.
+
+    Times are compared, so the bench's other engines are timed again too; what is known of their steps stays.
+    """
     named: dict[str, dict[str, Figure]] = {}
-    for name in bench.engines:
-        named[name] = measure_sweep(bench, name)
+    for name in bench.everyone:
+        named[name] = measure_sweep(bench, name) if name in bench.engines else known_sweep(bench, name)
         if named[name]:
             bench.write(ROW, name, named[name])
-    for name in bench.engines:
+    for name in bench.everyone:
         named[name] |= time_sweep(bench, name, named[name])
-    settings = {name: chosen_params(engine, named[name]) for name, engine in bench.engines.items()}
+    settings = {name: chosen_params(engine, named[name]) for name, engine in bench.everyone.items()}
     runs = time_interleaved(bench, settings)
-    for name, engine in bench.engines.items():
+    for name, engine in bench.everyone.items():
         named[name] |= time_figures(bench, runs[name])
         named[name] |= measure_batch(bench, engine, settings[name])
         count = multiply_adds(engine, Request(bench.prompts[0], seed=bench.seed, params=settings[name]))
@@ -53,7 +57,7 @@ def measure(bench: Bench) -> None:
 
 def measure_sweep(bench: Bench, name: str) -> dict[str, Figure]:
     """Quality at several numbers of steps, and the number chosen; empty for an engine without steps."""
-    engine = bench.engines[name]
+    engine = bench.everyone[name]
     fields = {field.name: field for field in dataclasses.fields(engine.params_type)}
     if STEPS not in fields:
         return {}
@@ -63,20 +67,30 @@ def measure_sweep(bench: Bench, name: str) -> dict[str, Figure]:
         if not limits["minimum"] <= steps <= limits["maximum"]:
             continue
         params = engine.params_type(**{STEPS: steps})
-        images = bench.draw(name, params)
+        count = bench.num_images // FEWER if steps >= MANY else None
+        images = bench.draw(name, params, count=count)
         ratios[steps] = ratio_figure(bench, {space: bench.judge.features(images, space=space) for space in SPACES}, SPACES)
         named[f"fd_ratio at {steps} steps"] = ratios[steps]
         log.info("%s at %d steps: FD / floor %.3g", name, steps, ratios[steps].value)
-    chosen = fewest_steps({steps: figure.value for steps, figure in ratios.items()})
-    method = f"fewest of {', '.join(map(str, ratios))} steps whose FD / floor is within 10 % of the best"
+    eligible = {steps: figure.value for steps, figure in ratios.items() if steps < MANY}
+    chosen = fewest_steps(eligible)
+    method = f"fewest of {', '.join(map(str, eligible))} steps whose FD / floor is within 10 % of the best"
     named[STEPS] = bench.figure(chosen, "steps", n=bench.num_images, method=method, judged=True)
     return named
+
+
+def known_sweep(bench: Bench, name: str) -> dict[str, Figure]:
+    """What an earlier measurement found of the steps of an engine that is only timed again; measured where that had other weights."""
+    known = {key: figure for key, figure in bench.read(ROW).get(name, {}).items() if key == STEPS or key.startswith("fd_ratio at ")}
+    weights = {figure.weights for figure in known.values()}
+    return known if weights == {checkpoint.fingerprint(bench.root / bench.world.name / name)} else measure_sweep(bench, name)
 
 
 def time_sweep(bench: Bench, name: str, named: dict[str, Figure]) -> dict[str, Figure]:
     """Time at every number of steps whose quality is in `named`."""
     numbers = [int(key.split()[2]) for key in named if key.startswith("fd_ratio at ")]
-    times = {n: time_interleaved(bench, {name: bench.engines[name].params_type(**{STEPS: n})})[name] for n in numbers}
+    kind = bench.everyone[name].params_type
+    times = {n: time_interleaved(bench, {name: kind(**{STEPS: n})})[name] for n in numbers}
     return {f"seconds at {n} steps": time_figures(bench, runs)["seconds"] for n, runs in times.items()}
 
 
@@ -96,8 +110,9 @@ def time_interleaved(bench: Bench, settings: dict[str, Params]) -> dict[str, lis
     for run in range(WARM_UPS + (QUICK_RUNS if bench.quick else RUNS)):
         for name, params in settings.items():
             request = Request(bench.prompts[run % bench.num_images], seed=bench.seed + run, params=params)
-            with threads_for(bench.engines[name]):
-                frames = list(bench.engines[name].generate(request))
+            engine = bench.everyone[name]
+            with threads_for(engine):
+                frames = list(engine.generate(request))
             if run >= WARM_UPS:
                 runs[name].append(frames)
     return runs

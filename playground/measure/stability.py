@@ -1,12 +1,14 @@
 """Training stability: what becomes of nine short trainings of each family, by seed and learning rate.
 
 The runs take two hours on two cores. Each leaves its curve, its last pictures and its judgement in
-`checkpoints/digits/stability/`; those that are there are not run again, and one that was killed goes on where it was saved.
+`checkpoints/digits/stability/`; those that are there are not run again unless the recipe, the budget or the judge is another, and one
+that was killed goes on where it was saved. The budget is counted in steps, so that other work on the machine changes nothing.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import logging
 from importlib import import_module
@@ -15,9 +17,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 import engines
-from engines import text
+from engines import checkpoint, text
 from engines.images import to_pil
 from engines.training import __main__ as training
 from engines.training.snapshots import sample_sheet
@@ -25,11 +28,12 @@ from playground import figures, metrics
 from playground.figures import Figure
 from playground.judges import SPACES
 from playground.measure.bench import WORKPLACE, Bench, draw_with
+from playground.trainings.replay import read_log
 
 ROW = "stability"
 STUDIED = "digits"  # the world whose recipes are run; other worlds quote it
 SEEDS, RATES = (0, 1, 2), (1 / 3, 1.0, 3.0)  # times the recipe's learning rate
-SHARE = 1 / 8  # of the recipe's budget
+SHARE = 1 / 8  # of the steps with which the shipped engine was trained
 NUM_IMAGES = 1000  # drawn after each run
 WORSE = 2.0  # times the FD of the family's best run: a failure
 MISSING_SHARE, MOST_MISSING = 0.1, 0.2  # a class is missing below a tenth of its real share; a run fails when more than a fifth are
@@ -39,13 +43,15 @@ log = logging.getLogger(__name__)
 
 
 def measure(bench: Bench) -> None:
-    """Write the row's figures, family after family, training what was not trained yet."""
+    """Write the row's figures, family after family, training what was not trained yet; they are of these runs, not of shipped weights."""
     if bench.world.name != STUDIED or bench.quick:
         quote(bench)
         return
     for family in bench.engines:
         runs = [run(bench, family, seed, rate) for seed, rate in product(SEEDS, RATES)]
-        bench.write(ROW, family, stability_figures(bench, runs))
+        made = {"commit": runs[-1]["commit"], "machine": runs[-1]["machine"]}
+        named = stability_figures(bench, runs)
+        bench.write(ROW, family, {name: dataclasses.replace(figure, **made) for name, figure in named.items()}, weights="")
 
 
 def quote(bench: Bench) -> None:
@@ -54,7 +60,7 @@ def quote(bench: Bench) -> None:
     for family in bench.engines:
         named = {name: _quoted(figure) for name, figure in measured.get(family, {}).items()}
         if named:
-            bench.write(ROW, family, named)
+            bench.write(ROW, family, named, weights="")
         else:
             log.warning("%s: measure %s of %s first", family, ROW, STUDIED)
 
@@ -64,16 +70,22 @@ def _quoted(figure: Figure) -> Figure:
 
 
 def run(bench: Bench, family: str, seed: int, rate: float) -> dict[str, Any]:
-    """Train once and judge the outcome; or what an earlier call found."""
-    name = run_name(seed, rate)
-    kept, folder = bench.out / bench.world.name / "stability" / family, WORKPLACE / ROW / family / name
+    """Train once and judge the outcome; or what an earlier call found with the same recipe, budget and judge."""
+    name, kept = run_name(seed, rate), bench.out / bench.world.name / "stability" / family
+    recipe = import_module(f"engines.training.{family}").RECIPES[bench.world.name]["default"]
+    steps = max(1, round(SHARE * shipped_steps(bench, family)))
+    setting = {"seed": seed, "rate": rate, "steps": steps, "recipe": dataclasses.asdict(recipe), "judge": bench.judge.hash}
+    setting = json.loads(json.dumps(setting))  # as it is read back
     if (kept / f"{name}.json").is_file():
-        return json.loads((kept / f"{name}.json").read_text())
-    minutes = SHARE * import_module(f"engines.training.{family}").RECIPES[bench.world.name]["default"].minutes
+        found = json.loads((kept / f"{name}.json").read_text())
+        if {key: found.get(key) for key in setting} == setting:
+            return found
     kept.mkdir(parents=True, exist_ok=True)
-    log.info("%s, %s: training for %.2g minutes", family, name, minutes)
-    record: dict[str, Any] = {"seed": seed, "rate": rate, "minutes": minutes, "diverged": False}
-    arguments = [f"{bench.world.name}/{family}", "--minutes", str(minutes), "--seed", str(seed), "--learning-rate-scale", str(rate)]
+    log.info("%s, %s: training for %d steps", family, name, steps)
+    folder = WORKPLACE / ROW / family / f"{name}-{hashlib.sha256(repr(setting).encode()).hexdigest()[:8]}"
+    record: dict[str, Any] = {**setting, "commit": bench.commit, "machine": bench.machine, "diverged": False}
+    arguments = [f"{bench.world.name}/{family}", "--steps", str(steps), "--seed", str(seed), "--learning-rate-scale", str(rate)]
+    threads = torch.get_num_threads()
     try:
         training.main([*arguments, "--out", str(folder), "--resume"])
     except FloatingPointError as error:
@@ -83,6 +95,8 @@ def run(bench: Bench, family: str, seed: int, rate: float) -> dict[str, Any]:
         engine = kind(kind.load_model(folder), text.load(bench.world.name, root=bench.root))
         record |= judge_engine(bench, engine)
         to_pil(sample_sheet(engine, rows=2)).save(kept / f"{name}.webp", lossless=True)
+    finally:
+        torch.set_num_threads(threads)  # training takes all cores
     record["curve"] = read_curve(folder / "training.jsonl")
     (kept / f"{name}.json").write_text(json.dumps(record, indent=1) + "\n")
     return record
@@ -93,13 +107,18 @@ def run_name(seed: int, rate: float) -> str:
     return f"seed-{seed}-rate-{rate:.2g}"
 
 
+def shipped_steps(bench: Bench, family: str) -> int:
+    """With how many steps the engine was trained that ships. Raises CheckpointError where its log is missing."""
+    folder = bench.root / bench.world.name / family
+    with checkpoint.explain(folder, f"{bench.world.name}/{family}"):
+        return read_log(folder / "training.jsonl")[-1]["step"]
+
+
 def judge_engine(bench: Bench, engine: engines.Engine) -> dict[str, float]:
     """Fréchet distance (geometric mean over the judge's spaces) of pictures drawn after a run, and the share of classes missing."""
     n = min(NUM_IMAGES, bench.num_images)
     images = draw_with(engine, bench.prompts[:n], seed=bench.seed)
-    distances = [
-        metrics.frechet_distance(bench.judge.reference.features[space][:n], bench.judge.features(images, space=space)) for space in SPACES
-    ]
+    distances = [bench.distance(space, bench.judge.features(images, space=space)) for space in SPACES]
     subject = bench.world.subject
     real, drawn = bench.judge.reference.labels[subject][:n], bench.judge.attributes(images)[subject]
     return {"fd": metrics.geometric_mean(distances), "missing": missing_share(real, drawn)}
@@ -114,9 +133,9 @@ def missing_share(real: np.ndarray, drawn: np.ndarray) -> float:
 
 
 def read_curve(path: Path) -> list[dict[str, float]]:
-    """A run's log, thinned to at most `POINTS` lines."""
-    lines = [json.loads(line) for line in path.read_text().splitlines()] if path.is_file() else []
-    return lines[:: max(1, -(-len(lines) // POINTS))]
+    """A run's log, thinned to about `POINTS` lines, the last among them."""
+    lines = read_log(path) if path.is_file() else []
+    return lines[:-1][:: max(1, -(-len(lines) // POINTS))] + lines[-1:]
 
 
 def failures(runs: list[dict[str, Any]]) -> np.ndarray:
@@ -127,13 +146,12 @@ def failures(runs: list[dict[str, Any]]) -> np.ndarray:
 
 def stability_figures(bench: Bench, runs: list[dict[str, Any]]) -> dict[str, Figure]:
     """Failures among the runs, with an interval over runs drawn anew, and how much FD varies over seeds at the recipe's rate."""
-    failed, rng = failures(runs), bench.rng()
-    draws = [int(rng.choice(failed, size=len(failed)).sum()) for _ in range(2000)]
-    low, high = np.percentile(draws, (2.5, 97.5))
-    budget = f"{len(SEEDS)} seeds x learning rates {', '.join(f'{rate:.2g}' for rate in RATES)} of the recipe's, {SHARE:g} of its budget"
+    failed = failures(runs)
+    steps = f"{SHARE:g} of the steps of the engine that ships"
+    budget = f"{len(SEEDS)} seeds x learning rates {', '.join(f'{rate:.2g}' for rate in RATES)} of the recipe's, {steps}"
     method = f"runs that fail (not finite, FD above {WORSE:g} times the family's best, or over 20 % of classes missing), {budget}"
     total = int(failed.sum())
-    interval = (min(low, total), max(high, total))
+    interval = tuple(len(runs) * share for share in metrics.binomial_interval(total, len(runs)))
     named = {"failures": bench.figure(total, "runs", n=len(runs), method=method, interval=interval, judged=True)}
     usual = [run["fd"] for run in runs if run["rate"] == 1 and not run["diverged"]]
     variation = float(np.std(usual, ddof=1) / np.mean(usual)) if len(usual) > 1 else 10.0  # nothing left to vary: as unstable as can be

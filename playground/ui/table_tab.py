@@ -50,11 +50,13 @@ def show(world: str) -> str:
     except CheckpointError as error:
         return f'<p class="problem" role="alert">{escape(str(error))}</p>'
     cells = {(cell.row.key, cell.family): cell for cell in table.cells(world, measured)}
-    reproduced, total = table.count_reproduced(world, measured)
+    counts = table.tally(world, measured)
+    others = ", ".join(f"{count} {VERDICTS[verdict]}" for verdict, count in counts.items() if verdict != REPRODUCED)
+    where = f"in the world “{escape(worlds.load(world).title)}”"
     rows = "".join(_row(world, row, [cells.get((row.key, family)) for family in FAMILIES]) for row in table.ROWS)
     heads = "".join(f'<th scope="col">{escape(title(family))}</th>' for family in FAMILIES)
     return f"""
-        <p class="count"><b>{reproduced} of {total}</b> claims reproduced in the world “{escape(worlds.load(world).title)}”.</p>
+        <p class="count"><b>{counts[REPRODUCED]} of {sum(counts.values())}</b> claims reproduced {where}; {others}.</p>
         <p class="key">{_key()}</p>
         <p class="actions">{_action("csv", "Download as CSV", world=world)}{_action("print", "Print")}</p>
         <div class="scroll" tabindex="0" role="region" aria-label="Comparison table">
