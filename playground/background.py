@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import atexit
-import os
 import shutil
 import subprocess
 import sys
@@ -12,7 +11,7 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-NICE = 10  # so that the page's own engines come first
+ROOT = Path(__file__).resolve().parents[1]  # of the repository
 SECONDS_TO_STOP = 5.0  # before a command that was asked to end is killed
 
 
@@ -25,7 +24,7 @@ class Job:
     log: Path
     owner: str = ""
     started: float = field(default_factory=time.time)
-    stopped: bool = False  # by `Background.stop`
+    stopped: bool = False  # by `Background.stop` or `stop_all`
 
     @property
     def running(self) -> bool:
@@ -48,10 +47,10 @@ class Background:
         """folder: for logs."""
         self._folder, self._lock, self._joining = folder, threading.Lock(), threading.Lock()
         self.job: Job | None = None  # the last one
-        atexit.register(self.stop)
+        atexit.register(self.stop_all)
 
     def start(self, name: str, arguments: list[str], *, owner: str = "") -> Job:
-        """Run `python -m <arguments>`. Raises Busy while another command runs."""
+        """Run `python -m <arguments>` in the repository's folder. Raises Busy while another command runs."""
         with self._lock:
             if self.job and self.job.running:
                 minutes = (time.time() - self.job.started) / 60
@@ -60,9 +59,13 @@ class Background:
             log = self._folder / "background.log"
             with log.open("w") as file:
                 process = subprocess.Popen(
-                    [sys.executable, "-m", *arguments], stdin=subprocess.DEVNULL, stdout=file, stderr=subprocess.STDOUT
+                    [sys.executable, "-m", "playground.tethered", *arguments],
+                    cwd=ROOT,
+                    stdin=subprocess.PIPE,  # nothing is written to it: the command ends when it does
+                    stdout=file,
+                    stderr=subprocess.STDOUT,
+                    creationflags=getattr(subprocess, "BELOW_NORMAL_PRIORITY_CLASS", 0),  # on Windows
                 )
-            os.setpriority(os.PRIO_PROCESS, process.pid, NICE)
             self.job = Job(name, process, log, owner)
             return self.job
 
@@ -75,17 +78,28 @@ class Background:
             shutil.rmtree(clear, ignore_errors=True)  # of an earlier run; the new one still loads its libraries
             return job
 
-    def stop(self, owner: str | None = None) -> None:
-        """End the command, if one runs and is the owner's; None: whoever owns it."""
+    def stop(self, owner: str | None) -> None:
+        """End the command, if one runs and is the owner's. Nobody, "" or None, owns none."""
         with self._lock:
-            if self.job and self.job.running and owner in (None, self.job.owner):
-                self.job.stopped = True
-                self.job.process.terminate()
-                try:
-                    self.job.process.wait(SECONDS_TO_STOP)
-                except subprocess.TimeoutExpired:
-                    self.job.process.kill()
-                    self.job.process.wait()
+            if owner and self.job and self.job.owner == owner:
+                _end(self.job)
+
+    def stop_all(self) -> None:
+        """End the command, whoever owns it, if one runs."""
+        with self._lock:
+            if self.job:
+                _end(self.job)
+
+
+def _end(job: Job) -> None:
+    if job.running:
+        job.stopped = True
+        job.process.terminate()
+        try:
+            job.process.wait(SECONDS_TO_STOP)
+        except subprocess.TimeoutExpired:
+            job.process.kill()
+            job.process.wait()
 
 
 class Busy(RuntimeError):

@@ -1,18 +1,29 @@
-"""Long commands beside the page: one at a time, stoppable, and what they printed."""
+"""Long commands beside the page: one at a time, stoppable, gone with the server, and what they printed."""
 
 import os
+import signal
+import subprocess
+import sys
 import time
+from pathlib import Path
 
 import pytest
 
-from playground.background import NICE, Background, Busy
+from playground.background import ROOT, Background, Busy
+from playground.tethered import NICE
+
+SERVE = ["http.server", "0", "--bind", "127.0.0.1"]  # a command that never ends
 
 
-def finish(job, seconds=20.0):
+def wait_until(happened, seconds=60.0):
     until = time.monotonic() + seconds
-    while job.running and time.monotonic() < until:
+    while not happened() and time.monotonic() < until:
         time.sleep(0.02)
-    assert not job.running
+    assert happened()
+
+
+def finish(job):
+    wait_until(lambda: not job.running)
     return job
 
 
@@ -28,14 +39,81 @@ def test_a_command_that_fails_says_why(tmp_path):
     assert "no_such_module_here" in job.last_line()
 
 
-@pytest.mark.skipif(not hasattr(os, "getpriority"), reason="priorities are a matter of POSIX")
 def test_one_at_a_time_and_it_can_be_stopped(tmp_path):
     background = Background(tmp_path)
-    job = background.start("server", ["http.server", "0", "--bind", "127.0.0.1"])
-    assert os.getpriority(os.PRIO_PROCESS, job.process.pid) == os.getpriority(os.PRIO_PROCESS, 0) + NICE
+    job = background.start("server", SERVE)
     with pytest.raises(Busy, match="server"):
         background.start("another", ["platform"])
-    background.stop()
+    background.stop_all()
     assert not job.running
+    assert job.stopped
     assert not finish(background.start("another", ["platform"])).failed
-    background.stop()  # nothing runs: nothing happens
+    background.stop_all()  # nothing runs: nothing happens
+
+
+@pytest.mark.skipif(not hasattr(os, "getpriority"), reason="priorities are a matter of POSIX")
+def test_the_page_comes_first(tmp_path):
+    background = Background(tmp_path)
+    job = background.start("server", SERVE)
+    try:
+        wait_until(lambda: os.getpriority(os.PRIO_PROCESS, job.process.pid) == min(os.getpriority(os.PRIO_PROCESS, 0) + NICE, 19))
+    finally:
+        background.stop_all()
+
+
+def test_it_starts_where_there_are_no_priorities(tmp_path, monkeypatch):
+    monkeypatch.delattr(os, "setpriority", raising=False)
+    assert not finish(Background(tmp_path).start("version", ["platform"])).failed
+
+
+def test_only_its_owner_stops_it_and_nobody_owns_none(tmp_path):
+    background = Background(tmp_path)
+    for owner in ("anna", ""):
+        job = background.start("server", SERVE, owner=owner)
+        try:
+            for other in ("ben", "", None):
+                background.stop(other)
+                assert job.running
+            background.stop("anna")
+            assert job.running == (owner != "anna")
+        finally:
+            background.stop_all()
+
+
+def test_the_folder_that_the_server_was_started_in_does_not_matter(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert not finish(Background(tmp_path / "logs").start("version", ["platform"])).failed
+
+
+START = """
+import sys, time
+from pathlib import Path
+sys.path.insert(0, sys.argv[1])
+from playground.background import Background
+print(Background(Path(sys.argv[2])).start("server", sys.argv[3:]).process.pid, flush=True)
+time.sleep(600)
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="asks for a process by its number")
+@pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGKILL])
+def test_it_goes_when_the_server_does_however_that_ends(tmp_path, end):
+    server = subprocess.Popen([sys.executable, "-c", START, str(ROOT), str(tmp_path), *SERVE], stdout=subprocess.PIPE, text=True)
+    command = int(server.stdout.readline())
+    assert lives(command)
+    server.send_signal(end)
+    server.wait()
+    wait_until(lambda: not lives(command))
+
+
+def lives(process: int) -> bool:
+    """Whether a process runs; one that ended and that nobody asked about does not."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        pass
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    return not Path("/proc").is_dir()

@@ -230,10 +230,14 @@ def test_one_training_at_a_time_which_all_watch_and_only_its_owner_stops(tmp_pat
         assert live_item.pack(background, tmp_path)["state"] == "stopped"
         live_item.end(background, "ben")  # nothing runs: nothing happens
     finally:
-        background.stop()
+        background.stop_all()
 
 
 def test_a_sheet_that_was_seen_is_not_sent_again(tmp_path):
+        with pytest.raises(ValueError, match="owner must be text"):
+            live_item.begin(background, tmp_path, "digits/gan", None)
+        with pytest.raises(ValueError, match="begun by another visitor"):
+            live_item.end(background, None)
     background, out = Background(tmp_path), tmp_path / "digits/vae"
     out.mkdir(parents=True)
     write_log(

@@ -25,10 +25,10 @@ def build(background: Background, folder: Path) -> gr.HTML:
     """The item. folder: where trainings are written."""
 
     def start(query: dict[str, Any]) -> dict[str, Any]:
-        return answered(lambda: begin(background, folder, query.get("engine"), str(query.get("owner"))))
+        return answered(lambda: begin(background, folder, query.get("engine"), query.get("owner")))
 
     def stop(query: dict[str, Any]) -> dict[str, Any]:
-        return answered(lambda: end(background, str(query.get("owner"))))
+        return answered(lambda: end(background, query.get("owner")))
 
     def look(query: dict[str, Any]) -> dict[str, Any]:
         return answered(lambda: pack(background, folder, seen=query.get("seen")))
@@ -37,8 +37,13 @@ def build(background: Background, folder: Path) -> gr.HTML:
     return component("live", [start, stop, look], {"engines": known, "minutes": live.MINUTES}, tab="training")
 
 
-def begin(background: Background, folder: Path, name: Any, owner: str) -> dict[str, Any]:
-    """Start a training, or watch the same one if it is running. Raises ValueError for an unknown engine, and when the server is busy."""
+def begin(background: Background, folder: Path, name: Any, owner: Any) -> dict[str, Any]:
+    """Start a training, or watch the same one if it is running.
+
+    owner: a word that only this visitor knows. Raises ValueError for an unknown engine, no owner, and when the server is busy.
+    """
+    if not isinstance(owner, str) or not owner:
+        raise ValueError(f"owner must be text, got {owner!r}")
     command = live.command(name, folder / str(name))
     try:
         background.start_or_join(TASK + name, command, owner=owner, clear=folder / name)
@@ -47,7 +52,7 @@ def begin(background: Background, folder: Path, name: Any, owner: str) -> dict[s
     return {}
 
 
-def end(background: Background, owner: str) -> dict[str, Any]:
+def end(background: Background, owner: Any) -> dict[str, Any]:
     """Stop the training that `owner` began. Raises ValueError for others' trainings."""
     job = background.job
     if not job or not job.running or not job.name.startswith(TASK):
