@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
-import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -19,13 +17,12 @@ from playground.background import Background
 from playground.compare import Order
 from playground.explore import uploads
 from playground.machine import Machine
-from playground.ui import again, api, charts, compare_tab, explore_tab, learn_tab, link, table_tab, tour, training_tab
+from playground.ui import again, api, charts, compare_tab, explore_tab, learn_tab, link, table_tab, temporary, tour, training_tab
 from playground.ui.compare_tab import CompareTab, default_order, refused
 from playground.ui.runs import Runs
 
 TITLE = "Generative playground"
 STYLES = Path(__file__).with_name("page.css")
-TEMP_FOLDER = Path(tempfile.gettempdir()) / "generative-playground"
 MAX_BODY = 2 * uploads.MAX_BYTES  # bytes of a request; a file arrives in base64
 TABS = ("compare", "table", "explore", "training", "learn")
 
@@ -36,12 +33,13 @@ HEADER = """
 
 
 def build(machine: Machine, start: Order | None = None) -> gr.Blocks:
-    """The page, with its own store of runs and an empty folder for Gradio's temporary files.
+    """The page, with its own store of runs and its own folder for temporary files, Gradio's among them.
 
     start: what a first visit shows, by default `default_order()`.
     """
-    _empty_temp_folder()
-    background = Background(TEMP_FOLDER)
+    folder = temporary.make_folder()
+    os.environ["GRADIO_TEMP_DIR"] = str(folder)
+    background = Background(folder)
     # 1. Components
     with gr.Blocks(title=TITLE, analytics_enabled=False, fill_width=True) as demo:
         gr.HTML(HEADER, elem_id="masthead", js_on_load=None)
@@ -50,11 +48,11 @@ def build(machine: Machine, start: Order | None = None) -> gr.Blocks:
                 compared = compare_tab.build(machine, Runs(), start or default_order())
             with gr.Tab("The table", id=TABS[1]) as table_part:
                 table, plots = table_tab.build(), charts.build()
-                again.build(background, TEMP_FOLDER / "measured", compared.world)
+                again.build(background, folder / "measured", compared.world)
             with gr.Tab("Explore", id=TABS[2]) as explore_part:
                 items = explore_tab.build(machine, compared.start.world)
             with gr.Tab("Training", id=TABS[3]) as training_part:
-                training_items = training_tab.build(background, TEMP_FOLDER / "trained", compared.start.world)
+                training_items = training_tab.build(background, folder / "trained", compared.start.world)
             with gr.Tab("Learn", id=TABS[4]) as learn_part:
                 learnt = learn_tab.build()
         tour.build()
@@ -141,12 +139,6 @@ def _theme() -> gr.themes.Base:
         font_mono=["ui-monospace", "monospace"],
         radius_size=gr.themes.sizes.radius_md,
     )
-
-
-def _empty_temp_folder() -> None:
-    shutil.rmtree(TEMP_FOLDER, ignore_errors=True)
-    TEMP_FOLDER.mkdir(parents=True)
-    os.environ["GRADIO_TEMP_DIR"] = str(TEMP_FOLDER)
 
 
 async def _not_found(request: Request, error: Exception) -> JSONResponse:
