@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import threading
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -111,10 +112,14 @@ def load(world_name: str, *, root: Path = checkpoint.ROOT) -> Gallery:
     return Gallery(sheets["held_out"], labels, sheets["training"], training_labels, features, counts["num_training"])
 
 
-@lru_cache(maxsize=4)
 def shared(world_name: str) -> Gallery:
-    """The gallery of a world as it ships, loaded once for all who only look at it. Raises as `load` does."""
-    return load(world_name)
+    """The gallery of a world as it ships, loaded once for all who only look at it, on whatever thread. Raises as `load` does."""
+    with _loading:
+        return _kept(world_name)
+
+
+_loading = threading.Lock()  # `lru_cache` alone would let everybody load who asks before the first has loaded
+_kept = lru_cache(maxsize=4)(lambda world_name: load(world_name))
 
 
 def _cut(sheet: Image.Image, shape: tuple[int, int, int], count: int) -> np.ndarray:

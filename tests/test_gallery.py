@@ -1,5 +1,8 @@
 """Real images that ship with a world: what is written is read again, and the nearest are found."""
 
+import time
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 import torch
@@ -48,6 +51,25 @@ def test_the_nearest_training_image_of_a_copy_is_its_original(made):
 def test_a_missing_gallery_is_explained(tmp_path):
     with pytest.raises(CheckpointError, match=r"checkpoints/digits/gallery/config\.json .* python -m playground\.gallery digits"):
         gallery.load("digits", root=tmp_path)
+
+
+def test_thirty_visitors_load_one_gallery(monkeypatch):
+    loaded = []
+
+    def load(name):
+        loaded.append(name)
+        time.sleep(0.05)
+        return object()
+
+    monkeypatch.setattr(gallery, "load", load)
+    gallery._kept.cache_clear()
+    try:
+        with ThreadPoolExecutor(30) as visitors:
+            found = set(visitors.map(gallery.shared, ["digits"] * 30))
+    finally:
+        gallery._kept.cache_clear()
+    assert loaded == ["digits"]
+    assert len(found) == 1
 
 
 @pytest.mark.parametrize("world", worlds.NAMES)
