@@ -18,6 +18,7 @@ from engines import __main__ as drawing
 from engines.training import __main__ as training
 from engines.training.gan import RECIPES as GAN_RECIPES
 from playground.background import Background
+from playground.explore import latent_map
 from playground.trainings import live, replay, shelf
 from playground.ui.items import failures, stability
 from playground.ui.items import live as live_item
@@ -90,6 +91,15 @@ def test_the_page_gets_one_sheet_for_all_moments():
     assert packed["sheet"].startswith("data:image/webp;base64,")
     assert all(math.isfinite(value) for curve in packed["curves"] for _, value in curve["points"])
     json.dumps(packed)
+
+
+def test_the_training_of_the_maps_engine_is_replayed_too():
+    names = latent_map.engines_beside("digits")
+    assert names == [*engines.available("digits"), "digits/vae-map"]
+    assert latent_map.engines_beside("faces") == engines.available("faces")
+    packed = replay_item.pack_engine(names[-1])
+    assert packed["title"] == "VAE, two numbers, no words"
+    assert [curve["name"] for curve in packed["curves"]] == ["Reconstruction", "Kullback-Leibler divergence"]
 
 
 # The failure shelf
@@ -224,6 +234,10 @@ def test_one_training_at_a_time_which_all_watch_and_only_its_owner_stops(tmp_pat
         assert live_item.pack(background, tmp_path)["state"] == "training"
         with pytest.raises(ValueError, match="begun by another visitor"):
             live_item.end(background, "ben")
+        with pytest.raises(ValueError, match="owner must be text"):
+            live_item.begin(background, tmp_path, "digits/gan", None)
+        with pytest.raises(ValueError, match="begun by another visitor"):
+            live_item.end(background, None)
         assert job.running
         live_item.end(background, "anna")
         assert not job.running
@@ -234,10 +248,6 @@ def test_one_training_at_a_time_which_all_watch_and_only_its_owner_stops(tmp_pat
 
 
 def test_a_sheet_that_was_seen_is_not_sent_again(tmp_path):
-        with pytest.raises(ValueError, match="owner must be text"):
-            live_item.begin(background, tmp_path, "digits/gan", None)
-        with pytest.raises(ValueError, match="begun by another visitor"):
-            live_item.end(background, None)
     background, out = Background(tmp_path), tmp_path / "digits/vae"
     out.mkdir(parents=True)
     write_log(

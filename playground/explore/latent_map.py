@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+import engines
 from engines.base import check_number
 from engines.images import grid
 from engines.vae import VAEEngine
@@ -33,6 +34,11 @@ class LatentMap:
     classes: np.ndarray
     names: tuple[str, ...]
     sheet: np.ndarray
+
+
+def engines_beside(world_name: str) -> list[str]:
+    """The engines of a world, and the map's after them where it belongs to that world."""
+    return [*engines.available(world_name), *([ENGINE] if ENGINE.startswith(f"{world_name}/") else [])]
 
 
 def make(engine: VAEEngine, shown: Gallery) -> LatentMap:

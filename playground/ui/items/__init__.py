@@ -9,12 +9,14 @@ from typing import Any
 
 import gradio as gr
 
+import engines
 from engines import CheckpointError, worlds
 from playground.compare import Order, contained
+from playground.explore.latent_map import ENGINE as MAP_ENGINE
 from playground.film import data_uri, png
 from playground.machine import Machine
 from playground.ui.compare_tab import RUNS_AT_ONCE, refused
-from playground.ui.panes import script, watch
+from playground.ui.panes import script, title, watch
 from playground.ui.runs import Runs
 
 ROOT = '<div class="item"></div>'
@@ -108,3 +110,8 @@ def about(world_name: str) -> dict[str, Any]:
 
 def uri(image: Any) -> str:
     return data_uri(png(image), "image/png")
+def engine_title(name: str) -> str:
+    """How an engine is called among those of its world."""
+    return title(engines.engine_type(name).family) + (", two numbers, no words" if name == MAP_ENGINE else "")
+
+

@@ -3,30 +3,33 @@
 from __future__ import annotations
 
 import dataclasses
+import threading
 from typing import Any
 
 import gradio as gr
 
 import engines
 from engines import CheckpointError, worlds
+from playground.explore import latent_map
 from playground.film import data_uri, sheet, webp
 from playground.trainings import replay
 from playground.trainings.replay import Replay
-from playground.ui.items import answered, component
-from playground.ui.panes import title
+from playground.ui.items import answered, component, engine_title
 
 
 def build(world: str) -> gr.HTML:
     """The item. world: the one that is chosen at first."""
     packed: dict[str, dict[str, Any]] = {}  # what every visitor gets, by world
+    packing = threading.Lock()  # so that a class that opens the page at once does not pack it thirty times
 
     def open(name: str) -> dict[str, Any]:
         return answered(lambda: packed.get(name) or keep(name))
 
     def keep(name: str) -> dict[str, Any]:
-        answer = {"engines": [pack_engine(engine) for engine in engines.available(worlds.load(name).name)]}
-        if not any("error" in engine for engine in answer["engines"]):
-            packed[name] = answer
+        with packing:
+            answer = packed.get(name) or {"engines": [pack_engine(engine) for engine in latent_map.engines_beside(worlds.load(name).name)]}
+            if not any("error" in engine for engine in answer["engines"]):
+                packed[name] = answer
         return answer
 
     known = [{"name": name, "title": worlds.load(name).title} for name in engines.world_names()]
@@ -35,7 +38,7 @@ def build(world: str) -> gr.HTML:
 
 def pack_engine(name: str) -> dict[str, Any]:
     """The replay of an engine as JSON data, or the reason why there is none."""
-    about = {"name": name, "title": title(engines.engine_type(name).family)}
+    about = {"name": name, "title": engine_title(name)}
     try:
         return about | pack(replay.load(name))
     except CheckpointError as error:
