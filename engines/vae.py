@@ -46,7 +46,7 @@ class VAEEngine(Engine):
     family = "vae"
     params_type = VAEParams
     latent = "z"
-    movable = "what its decoder is told"
+    movable = "what its decoder is told, not the random z"
     between = "the random vectors z, around the sphere they lie near"
     rebuilds = True
     encodes = True

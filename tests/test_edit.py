@@ -122,12 +122,39 @@ def test_what_changed_without_being_asked_has_leaked():
 
 def test_the_page_is_told_before_after_and_leaks(machine):
     asked = on(machine, edit.wish, machine, QUERY)
-    packed = on(machine, edit_item.pack_edits, machine, asked, ["faces/vae", "faces/diffusion"])
-    shown = packed["engines"]["faces/vae"]
     first, second = FACES.attributes["mouth"][:2]
-    assert shown["wanted"] == [["mouth", first, second]]
-    assert len(shown["leaked"]) == len(FACES.attributes) - 1
-    json.dumps(packed)
+    for name in ("faces/vae", "faces/diffusion"):
+        packed = on(machine, edit_item.pack_edit, machine, asked, name)
+        assert (packed["before"], packed["after"]) == (asked.before, asked.after)
+        assert packed["shown"]["wanted"] == [["mouth", first, second]]
+        assert len(packed["shown"]["leaked"]) == len(FACES.attributes) - 1
+        json.dumps(packed)
+
+
+def test_an_engine_whose_weights_are_missing_says_so_on_its_card(machine, monkeypatch):
+    def missing(name):
+        raise CheckpointError(f"{name} cannot be loaded")
+
+    asked = on(machine, edit.wish, machine, QUERY)
+    monkeypatch.setattr(machine, "engine", missing)
+    assert on(machine, edit_item.pack_edit, machine, asked, "faces/gan")["shown"] == {"error": "faces/gan cannot be loaded"}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_face_is_drawn_once_however_often_it_is_changed(machine, monkeypatch, name):
+    engine = on(machine, machine.engine, name)
+    drawn = []
+    generate = engine.generate
+    monkeypatch.setattr(engine, "generate", lambda request: drawn.append(request.prompt) or generate(request))
+    wishes = [on(machine, edit.wish, machine, QUERY | {"amounts": {SMILE: amount}}) for amount in (0.0, 0.3, 1.0, 0.0, 1.2)]
+    found = [on(machine, edit.edit, machine, asked, name) for asked in wishes]
+    assert drawn == [wishes[0].before, *([] if engine.movable else [wishes[2].after])]
+    assert all(np.array_equal(one.before, found[0].before) for one in found)
+    assert not np.array_equal(found[4].after, found[0].after)
+
+
+def test_the_card_of_the_vae_says_what_is_moved():
+    assert edit_item._about_engine("faces/vae")["how"] == "moves what its decoder is told, not the random z"
 
 
 @pytest.mark.parametrize(
@@ -151,5 +178,5 @@ def test_engines_of_other_worlds_are_refused(machine):
     asked = on(machine, edit.wish, machine, QUERY)
     with pytest.raises(ValueError, match="engine must be one of faces/vae"):
         on(machine, edit.edit, machine, asked, "digits/vae")
-    with pytest.raises(ValueError, match="engines must be a list"):
-        on(machine, edit_item.pack_edits, machine, asked, "faces/vae")
+    with pytest.raises(ValueError, match="engine must be one of faces/vae"):
+        on(machine, edit_item.pack_edit, machine, asked, ["faces/vae"])

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
 import engines
-from engines import Request, worlds
+from engines import Engine, Frame, Request, worlds
 from engines.base import check_number
 from engines.vae import complete
 from playground import directions
@@ -22,6 +23,7 @@ from playground.machine import Machine, threads_for
 from playground.measure.manipulation import EDITS
 
 LEAST, MOST, STEP = -1.0, 1.5, 0.05  # of a slider; 1 is the whole change
+KEPT = 64  # faces, so that a face that one goes on changing is drawn once
 ON = 0.5  # amount from which an engine without directions is asked for the change
 
 
@@ -79,19 +81,26 @@ def edit(machine: Machine, asked: Wish, name: str) -> Edited:
     """What an engine makes of it. From within a job on the machine. Raises ValueError and CheckpointError."""
     check_engine(name, asked.world)
     engine, judge = machine.engine(name), machine.judge(asked.world)
+    frame = face(engine, asked.before, asked.seed)
     with threads_for(engine):
-        *_, frame = engine.generate(Request(asked.before, asked.seed))
         if engine.movable:
             known = directions.shared(name)
             step = sum(amount * known[key] for key, amount in asked.amounts.items())
             after = engine.draw_moved(engine.moving_parts(frame) + np.float32(step))
-        else:
-            *_, last = engine.generate(Request(asked.after, asked.seed))
-            after = last.images
+        else:  # nothing is drawn where the sentence did not change
+            after = face(engine, asked.after, asked.seed).images
     pictures = np.concatenate([frame.images, after])
     found, values = judge.attributes(pictures), worlds.load(asked.world).attributes
     readings = tuple({key: values[key][int(found[key][i])] for key in values} for i in (0, 1))
     return Edited(name, bool(engine.movable), pictures[0], pictures[1], readings, _scores(machine, asked, pictures))
+
+
+@lru_cache(maxsize=KEPT)
+def face(engine: Engine, sentence: str, seed: int) -> Frame:
+    """The last frame of an engine's face. From within a job on the machine."""
+    with threads_for(engine):
+        *_, frame = engine.generate(Request(sentence, seed))
+    return frame
 
 
 def _scores(machine: Machine, asked: Wish, pictures: np.ndarray) -> tuple[float, float] | None:

@@ -3,8 +3,10 @@
 const root = element.querySelector(".item");
 const { worlds, edits, start, limits } = props.fixed;
 const cards = new Map(); // engine name -> its elements
-const busy = { along: false, again: false }; // one request of each kind is on its way at a time
-const waiting = { along: false, again: false }; // and the latest wish waits for it
+const REST = 600; // milliseconds after the last change before the engines that draw again are asked
+const busy = { along: false, again: false }; // one wish of each kind is on its way at a time
+const waiting = { along: false, again: false }; // and the latest one waits for it
+let resting = 0;
 
 const world = worldField(worlds, start.world);
 const prompt = textField(start.prompt);
@@ -26,7 +28,7 @@ if (worlds.length) {
     status, sentence, shown);
   for (const slider of sliders) {
     slider.input.addEventListener("input", () => ask("along"));
-    slider.input.addEventListener("change", () => { note(); ask("again"); });
+    slider.input.addEventListener("change", () => { note(); askSoon("again"); });
   }
   world.select.addEventListener("change", draw);
   restore();
@@ -58,13 +60,21 @@ function reset() {
   draw();
 }
 
-// Ask for the engines of one kind: those that move along directions, or those that draw again.
+function askSoon(kind) {
+  clearTimeout(resting);
+  resting = setTimeout(() => ask(kind), REST);
+}
+
+// Ask for the engines of one kind: those that move along directions, all at once, or those that draw again, one after another, so that
+// the quick ones, and other visitors, have their turn between them.
 async function ask(kind) {
   if (busy[kind]) return (waiting[kind] = true);
   const names = world.world.engines.filter(({ along }) => along === (kind === "along")).map(({ name }) => name);
   if (!names.length) return;
   busy[kind] = true;
-  const answer = await answerOf(server.change({ ...query(), engines: names }));
+  const wish = query();
+  if (kind === "along") await Promise.all(names.map((name) => change(name, wish)));
+  else for (const name of names) if (!waiting[kind]) await change(name, wish);
   busy[kind] = false;
   setText(status, answer.error ?? "");
   status.dataset.state = answer.error ? "failed" : "";
@@ -73,6 +83,15 @@ async function ask(kind) {
     for (const [name, found] of Object.entries(answer.engines)) cards.get(name)?.show(found, answer);
     root.dataset.answered = Number(root.dataset.answered ?? 0) + 1;
   }
+async function change(name, wish) {
+  const answer = await answerOf(server.change({ ...wish, engine: name }));
+  setText(status, answer.error ?? "");
+  status.dataset.state = answer.error ? "failed" : "";
+  if (answer.error) return;
+  setText(sentence, `The face: “${answer.before}”`);
+  cards.get(name)?.show(answer.shown, answer);
+}
+
   if (waiting[kind]) {
     waiting[kind] = false;
     ask(kind);

@@ -22,7 +22,7 @@ def build(machine: Machine, world: str) -> gr.HTML:
     """The item. world: the one that is chosen at first, where it has directions."""
 
     async def change(query: dict[str, Any]) -> dict[str, Any]:
-        return await answered_by(machine, lambda: pack_edits(machine, edit.wish(machine, query), query.get("engines")))
+        return await answered_by(machine, lambda: pack_edit(machine, edit.wish(machine, query), query.get("engine")))
 
     known = [name for name in directions.WORLDS if name in engines.world_names()]
     fixed = {
@@ -34,20 +34,14 @@ def build(machine: Machine, world: str) -> gr.HTML:
     return component("edit", [change], fixed)
 
 
-def pack_edits(machine: Machine, asked: Wish, names: Any) -> dict[str, Any]:
-    """Before and after with each of the engines named, as JSON data. Raises ValueError."""
-    if not isinstance(names, list) or len(names) > len(engines.FAMILIES):
-        raise ValueError(f"engines must be a list of names, got {names!r}")
+def pack_edit(machine: Machine, asked: Wish, name: Any) -> dict[str, Any]:
+    """Before and after with one engine, as JSON data. Raises ValueError."""
     wanted = {name.partition(" ")[0] for name, amount in asked.amounts.items() if amount}
-    return {"before": asked.before, "after": asked.after, "engines": {name: _pack(machine, asked, name, wanted) for name in names}}
-
-
-def _pack(machine: Machine, asked: Wish, name: str, wanted: set[str]) -> dict[str, Any]:
     try:
-        found = edit.edit(machine, asked, name)
+        shown = _shown(edit.edit(machine, asked, name), wanted)
     except CheckpointError as error:
-        return {"error": str(error)}
-    return _shown(found, wanted)
+        shown = {"error": str(error)}
+    return {"before": asked.before, "after": asked.after, "shown": shown}
 
 
 def _shown(found: Edited, wanted: set[str]) -> dict[str, Any]:
