@@ -332,7 +332,7 @@ def test_pictures_survive_a_link():
         ({"missing": "ü"}, "one bit for each"),
         ({"missing": repair.encode_missing(np.zeros((28, 28), bool))}, "Nothing is missing"),
         ({"seed": "1"}, "seed"),
-        ({"num_images": 99}, "num_images"),
+        ({"num_images": 9}, "num_images must be a whole number from 1 to 4, got 9"),
         ({"world": "mars"}, "world"),
         ({"world": None}, "world"),
     ],

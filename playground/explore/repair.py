@@ -17,6 +17,7 @@ from playground import gallery
 from playground.compare import Order
 
 HELD_OUT = "held-out-"  # and a number: one of the gallery's pictures
+MOST_WAYS = 4  # to finish a picture
 MAX_CODE = 16_000  # characters of a picture in a link
 MAX_LOSSLESS = 3_000  # bytes; larger pictures are stored with a little loss, so that links stay short
 QUALITY = 90  # of WebP
@@ -53,6 +54,7 @@ def order(query: Mapping[str, Any]) -> Order:
     """
     world = worlds.load(query.get("world"))
     known = known_part(world, query.get("picture"), query.get("missing"))
+    check_number("num_images", query.get("num_images"), 1, MOST_WAYS, integer=True)
     return Order(world.name, query.get("prompt"), query.get("seed"), query.get("num_images"), known=known)
 
 

@@ -11,7 +11,7 @@ let resting = 0;
 const world = worldField(worlds, start.world);
 const prompt = textField(start.prompt);
 const seed = numberField(start.seed, 0, limits.seed);
-const sliders = edits.map(({ name, label }) => ({ name, ...rangeField(label, 0, limits.least, limits.most, limits.step) }));
+const sliders = edits.map(({ name, label }) => Object.assign(rangeField(label, 0, limits.least, limits.most, limits.step), { name }));
 const status = make("p", { class: "status", role: "status", "aria-live": "polite" });
 const sentence = make("p", { class: "quiet" });
 const shown = make("div", { class: "replays" });
@@ -37,7 +37,7 @@ if (worlds.length) {
 }
 
 function query() {
-  const amounts = Object.fromEntries(sliders.map(({ name, input }) => [name, Number(input.value)]));
+  const amounts = Object.fromEntries(sliders.map((slider) => [slider.name, rangeIn(slider)]));
   return { world: world.select.value, prompt: prompt.value.trim(), seed: numberIn(seed), amounts };
 }
 
@@ -76,13 +76,13 @@ async function ask(kind) {
   if (kind === "along") await Promise.all(names.map((name) => change(name, wish)));
   else for (const name of names) if (!waiting[kind]) await change(name, wish);
   busy[kind] = false;
-  setText(status, answer.error ?? "");
-  status.dataset.state = answer.error ? "failed" : "";
-  if (!answer.error) {
-    setText(sentence, `The face: “${answer.before}”`);
-    for (const [name, found] of Object.entries(answer.engines)) cards.get(name)?.show(found, answer);
-    root.dataset.answered = Number(root.dataset.answered ?? 0) + 1;
+  root.dataset.answered = Number(root.dataset.answered ?? 0) + 1;
+  if (waiting[kind]) {
+    waiting[kind] = false;
+    ask(kind);
   }
+}
+
 async function change(name, wish) {
   const answer = await answerOf(server.change({ ...wish, engine: name }));
   setText(status, answer.error ?? "");
@@ -90,12 +90,6 @@ async function change(name, wish) {
   if (answer.error) return;
   setText(sentence, `The face: “${answer.before}”`);
   cards.get(name)?.show(answer.shown, answer);
-}
-
-  if (waiting[kind]) {
-    waiting[kind] = false;
-    ask(kind);
-  }
 }
 
 function card(engine) {

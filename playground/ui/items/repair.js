@@ -91,7 +91,7 @@ function over(context, cell) {
 // ---- Order and link ----
 
 function order() {
-  return { world: board.world.select.value, picture: board.written(), missing: preset || pack(), prompt: prompt.value.trim(), seed: numberIn(seed), n: numberIn(pictures.input) };
+  return { world: board.world.select.value, picture: board.written(), missing: preset || pack(), prompt: prompt.value.trim(), seed: numberIn(seed), n: rangeIn(pictures) };
 }
 
 function draw() {

@@ -15,8 +15,6 @@ from playground.ui import panes as panes_component
 from playground.ui.items import KEPT, about, answered, board, component, wire
 from playground.ui.runs import Runs
 
-MOST_WAYS = 4  # to finish a picture
-
 
 def build(machine: Machine, world: str) -> gr.HTML:
     runs = Runs(max_bytes=KEPT)
@@ -24,7 +22,7 @@ def build(machine: Machine, world: str) -> gr.HTML:
     def restore(query: dict[str, Any]) -> dict[str, Any]:
         return answered(lambda: pack_link(query, worlds.load(query.get("world"))))
 
-    start = {"world": world, "prompt": "", "number": 5, "seed": 7, "num_images": MOST_WAYS}
+    start = {"world": world, "prompt": "", "number": 5, "seed": 7, "num_images": repair.MOST_WAYS}
     fixed = {
         "worlds": [
             {**about(name), "presets": [{"name": p, "label": repair.MISSING[p][0]} | {"bits": _bits(name, p)} for p in repair.MISSING]}
@@ -33,7 +31,7 @@ def build(machine: Machine, world: str) -> gr.HTML:
         "start": start,
         **board.LIMITS,
         "max_seed": MAX_SEED,
-        "most_ways": MOST_WAYS,
+        "most_ways": repair.MOST_WAYS,
     }
     item = component("repair", [*board.functions(), restore], fixed, scripts=("board",))
     panes = panes_component.build(runs, world, elem_id="repaired")

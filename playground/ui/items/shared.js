@@ -13,16 +13,21 @@ const button = (text, onclick, kind = "") => make("button", { type: "button", te
 function rangeField(text, value, min, max, step = 1, unit = "") {
   const input = make("input", { type: "range", min, max, step, value });
   const shown = make("span"); // an <output> would take the label for itself
-  const tell = () => setText(shown, `${input.value}${unit}`);
-  input.addEventListener("input", tell);
-  tell();
-  return { input, shown, tell, node: make("label", { class: "field" }, make("span", {}, `${text} `, shown), input) };
+  const range = { input, shown, refused: null, node: make("label", { class: "field" }, make("span", {}, `${text} `, shown), input) };
+  range.tell = () => setText(shown, `${input.value}${unit}`);
+  input.addEventListener("input", () => { range.refused = null; range.tell(); });
+  range.tell();
+  return range;
 }
 
 function setRange(range, value) {
   range.input.value = value;
+  range.refused = Number(range.input.value) === Number(value) && String(value).trim() ? null : String(value);
   range.tell();
 }
+
+// A slider's number; or what a link asked for and no slider can stand at, for the server to explain.
+const rangeIn = (range) => numberIn({ value: range.refused ?? range.input.value });
 
 function worldField(worlds, chosen) {
   const select = make("select", {}, ...worlds.map((world) => make("option", { value: world.name, text: world.title })));

@@ -34,7 +34,7 @@ root.append(
 world.select.addEventListener("change", () => ends.forEach((end, i) => (end.prompt.value = world.world.examples[i] ?? "")));
 
 function query() {
-  const asked = { world: world.select.value, steps: numberIn(steps.input) };
+  const asked = { world: world.select.value, steps: rangeIn(steps) };
   for (const end of ends) Object.assign(asked, { [`${end.name}_prompt`]: end.prompt.value.trim(), [`${end.name}_seed`]: numberIn(end.seed) });
   return asked;
 }
