@@ -16,7 +16,7 @@ import torch
 from torch import nn
 
 from engines import checkpoint
-from engines.base import Engine, Frame, Inspection, Params, Request, Stopwatch, generators, guidance_slider, paste, slider
+from engines.base import Engine, Frame, Inspection, Params, Request, Stopwatch, generators, guidance_slider, own_pictures, paste, slider
 from engines.images import to_float, to_uint8
 
 PIXELS_PER_FRAME = 7
@@ -61,13 +61,17 @@ class AutoregressiveEngine(Engine):
                 value, probabilities = next(pixels)
             canvas.view(-1, h * w)[:, position - 1] = value
             if position % PIXELS_PER_FRAME == 0 or position == h * w:
+                images = to_uint8(canvas[:, None])
                 yield Frame(
-                    paste(to_uint8(canvas[:, None]), request),
+                    paste(images, request),
                     step=position,
                     num_steps=h * w,
                     nfe=position * (1 if params.guidance_scale == 1 else 2),
                     seconds=watch.seconds,
-                    extra={"probabilities": probabilities.cpu().numpy()},
+                    extra={
+                        "probabilities": probabilities.cpu().numpy(),
+                        **(own_pictures(images, request) if position == h * w else {}),
+                    },
                 )
 
     def pieces(self) -> tuple[int, int]:

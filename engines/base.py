@@ -176,7 +176,8 @@ class Frame:
     step, num_steps: 1 ... num_steps; rises from frame to frame.
     nfe: network evaluations so far (a guided step counts both of its evaluations).
     seconds: engine time so far: network work only, no preview, no encoding, no waiting.
-    extra: the family's own arrays, for example x_t or the distribution over the next pixel.
+    extra: the family's own arrays, for example x_t or the distribution over the next pixel; in the last frame of a request with known
+    pixels also "own", the pictures as the engine drew them, before those pixels were put back.
     """
 
     images: np.ndarray
@@ -339,6 +340,11 @@ class Engine:
 def paste(images: np.ndarray, request: Request) -> np.ndarray:
     """Pictures, uint8 (N, H, W, C), with the pixels that must stay put back exactly."""
     return images if request.known is None else np.where(request.known.mask[..., None], request.known.images, images)
+
+
+def own_pictures(images: np.ndarray, request: Request) -> dict[str, np.ndarray]:
+    """For the `extra` of a last frame: "own", the pictures before `paste`, where pixels must stay; else nothing."""
+    return {} if request.known is None else {"own": images}
 
 
 def generators(request: Request) -> list[torch.Generator]:

@@ -17,7 +17,7 @@ import torch
 from torch import nn
 
 from engines import checkpoint
-from engines.base import Engine, Frame, Params, Request, Stopwatch, choice, generators, guidance_slider, paste, slider
+from engines.base import Engine, Frame, Params, Request, Stopwatch, choice, generators, guidance_slider, own_pictures, paste, slider
 from engines.images import to_uint8
 from engines.walk import along, draw_noise, lerp
 
@@ -36,7 +36,7 @@ class DiffusionParams(Params):
 
 
 class DiffusionEngine(Engine):
-    """Clears noise step by step; its frames carry the noisy picture and the picture it expects."""
+    """Clears noise step by step; its frames carry the noisy picture it looked at and the picture it then expected."""
 
     family = "diffusion"
     params_type = DiffusionParams
@@ -75,13 +75,15 @@ class DiffusionEngine(Engine):
                 if known:
                     x0 = torch.where(mask > 0, x_known, x0)
                 chance = {} if params.scheduler == "DPM-Solver++" else {"generator": rngs}
-                x_t = scheduler.step(x0, t, x_t, **chance).prev_sample
+                seen, x_t = x_t, scheduler.step(x0, t, x_t, **chance).prev_sample
             last = step == params.num_inference_steps
+            images = to_uint8(unfold(x_t if last else x0))
+            extra = {"x_t": to_uint8(unfold(seen)), "noise": np.array(noise_left(scheduler, step - 1))}
             yield Frame(
-                paste(to_uint8(unfold(x_t if last else x0)), request),
+                paste(images, request),
                 step=step,
                 num_steps=params.num_inference_steps,
                 nfe=step * (1 if params.guidance_scale == 1 else 2),
                 seconds=watch.seconds,
-                extra={"x_t": to_uint8(unfold(x_t)), "noise": np.array(noise_left(scheduler, step))},
+                extra=extra | (own_pictures(images, request) if last else {}),
             )

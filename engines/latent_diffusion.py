@@ -18,7 +18,7 @@ import torch
 from torch import nn
 
 from engines import checkpoint
-from engines.base import Engine, Frame, Rebuilt, Request, Stopwatch, generators, guidance_slider, paste
+from engines.base import Engine, Frame, Rebuilt, Request, Stopwatch, generators, guidance_slider, own_pictures, paste
 from engines.diffusion import DiffusionParams
 from engines.images import enlarge, fill_unknown, known_places, to_float, to_uint8
 from engines.walk import draw_noise, lerp, shares_of
@@ -127,8 +127,9 @@ class LatentDiffusionEngine(Engine):
                     x0 = torch.where(kept > 0, x_known, x0)
                     v = (alpha_bar.sqrt() * x_t - x0) / (1 - alpha_bar).sqrt()  # the v that means this x0
                 chance = {} if params.scheduler == "DPM-Solver++" else {"generator": rngs}
-                x_t = scheduler.step(v, t, x_t, **chance).prev_sample
-            if step == params.num_inference_steps:
+                seen, x_t = x_t, scheduler.step(v, t, x_t, **chance).prev_sample
+            last = step == params.num_inference_steps
+            if last:
                 with watch():  # the last decoding makes the picture, the others only show what is expected
                     images = to_uint8(self.model.decode(x_t))
             else:
@@ -140,9 +141,10 @@ class LatentDiffusionEngine(Engine):
                 nfe=step * num_texts,
                 seconds=watch.seconds,
                 extra={
-                    "x_t": show_latents(x_t, images.shape[1]),
+                    "x_t": show_latents(seen, images.shape[1]),
                     "latents": x_t.cpu().numpy(),
-                    "noise": np.array(noise_left(scheduler, step)),
+                    "noise": np.array(noise_left(scheduler, step - 1)),
+                    **(own_pictures(images, request) if last else {}),
                 },
             )
 

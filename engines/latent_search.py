@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 
 import torch
 
-from engines.base import Frame, Request, Stopwatch, paste
+from engines.base import Frame, Request, Stopwatch, own_pictures, paste
 from engines.images import to_uint8
 
 STEPS, STEPS_PER_FRAME = 60, 5
@@ -39,13 +39,14 @@ def search(
         with watch():
             for _ in range(STEPS_PER_FRAME):
                 drawn = _improve(draw, latent, optimizer, start, x, mask, share)
+        images = to_uint8(drawn)
         yield Frame(
-            paste(to_uint8(drawn), request),
+            paste(images, request),
             step=step,
             num_steps=STEPS,
             nfe=step,
             seconds=watch.seconds,
-            extra={"latent": latent.detach().cpu().numpy()},
+            extra={"latent": latent.detach().cpu().numpy(), **(own_pictures(images, request) if step == STEPS else {})},
         )
 
 

@@ -18,7 +18,20 @@ import torch
 from torch import nn
 
 from engines import checkpoint
-from engines.base import Engine, Frame, Inspection, Params, Rebuilt, Request, Stopwatch, generators, guidance_slider, paste, slider
+from engines.base import (
+    Engine,
+    Frame,
+    Inspection,
+    Params,
+    Rebuilt,
+    Request,
+    Stopwatch,
+    generators,
+    guidance_slider,
+    own_pictures,
+    paste,
+    slider,
+)
 from engines.images import fill_unknown, known_places, to_float, to_uint8
 
 TOKENS_PER_FRAME = 8
@@ -92,7 +105,11 @@ class TokenEngine(Engine):
                     num_steps=count,
                     nfe=-(-step // self.model.transformer.patch_size) * (1 if params.guidance_scale == 1 else 2),
                     seconds=watch.seconds,
-                    extra={"tokens": so_far.cpu().numpy(), "probabilities": probabilities.cpu().numpy()},
+                    extra={
+                        "tokens": so_far.cpu().numpy(),
+                        "probabilities": probabilities.cpu().numpy(),
+                        **(own_pictures(images, request) if step == count else {}),
+                    },
                 )
 
     @torch.inference_mode()

@@ -13,7 +13,7 @@ from engines.images import grid, to_pil
 
 MAX_FRAMES = 60
 MAX_BYTES = 2_000_000  # of pixels per engine and run
-KEPT_EXTRAS = ("x_t", "noise", "tokens")  # of a frame's arrays: what can be looked at afterwards
+KEPT_EXTRAS = ("x_t", "noise", "tokens", "own")  # of a frame's arrays: what can be looked at afterwards
 WEBP_QUALITY = 80
 
 

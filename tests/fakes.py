@@ -10,7 +10,7 @@ import numpy as np
 
 import engines
 from engines import Frame, Reading, Request
-from engines.base import paste
+from engines.base import own_pictures, paste
 from playground.machine import Machine
 
 WORLD = "digits"
@@ -34,8 +34,9 @@ class Fake:
                 self.before_frame(step)
                 images = np.full((request.num_images, 28, 28, 1), step, np.uint8)
                 images[:, 0, 0, 0] = [seed % 256 for seed in request.seeds]
+                own = own_pictures(images, request) if step == self.num_steps else {}
                 images = paste(images, request)
-                yield Frame(images, step, self.num_steps, step, 0.01 * step, {"x_t": 255 - images, "other": images})
+                yield Frame(images, step, self.num_steps, step, 0.01 * step, {"x_t": 255 - images, "other": images, **own})
         finally:
             self.closed.set()
 

@@ -12,6 +12,7 @@ from tiny_engines import PROMPTS, TINY, make, row_pixel_cnn
 import engines
 from engines import Request, autoregressive, diffusion, worlds
 from engines.base import MAX_SEED, generators
+from engines.images import fill_unknown, known_places
 from engines.networks import adversarial, linear_vae, pixel_unet, row_pixelcnn, schedule
 
 SHIPPED = [f"digits/{family}" for family in engines.FAMILIES]
@@ -106,10 +107,63 @@ def test_known_pixels_stay_and_the_rest_is_drawn(engine, prompts):
         assert frame.images.shape == (2, h, w, c)
         assert (frame.images[:, mask[0]] == images[:, mask[0]]).all()
     assert (frames[-1].images[0] != frames[-1].images[1])[~mask[0]].any()
+    assert [frame for frame in frames if "own" in frame.extra] == frames[-1:]
+    assert (frames[-1].extra["own"][:, ~mask[0]] == frames[-1].images[:, ~mask[0]]).all()
     alone = last(engine.generate(short(engine, prompt=prompts[0], seed=2, known=known))).images[0]
     assert_alike(alone, frames[-1].images[1])
     assert torch.is_grad_enabled()
     assert not torch.is_inference_mode_enabled()
+
+
+def half_known(name):
+    """A tiny engine, a request to draw the lower half of a picture of its own anew, and the picture it draws without knowing it."""
+    engine = make(name)
+    prompt, other = PROMPTS[engine.world.name]
+    h, w, _ = engine.world.image_shape
+    mask = np.zeros((1, h, w), bool)
+    mask[:, : h // 2] = True
+    known = engines.Known(last(engine.generate(short(engine, prompt=other, seed=1))).images, mask)
+    free = last(engine.generate(short(engine, prompt=prompt, seed=9))).images
+    return engine, short(engine, prompt=prompt, seed=9, known=known), free
+
+
+def error_at_known(images, known):
+    return np.square(images[:, known.mask[0]].astype(float) - known.images[:, known.mask[0]]).mean()
+
+
+@pytest.mark.parametrize("name", ["digits/autoregressive", "digits/diffusion"])
+def test_engines_of_pixels_keep_known_ones_themselves(name):
+    engine, request, free = half_known(name)
+    own = last(engine.generate(request)).extra["own"]
+    assert np.abs(own.astype(int) - request.known.images)[:, request.known.mask[0]].max() <= 1
+    assert error_at_known(free, request.known) > 100
+
+
+@pytest.mark.parametrize("name", ["digits/vae", "digits/gan", "faces/vae", "faces/gan"])
+def test_a_search_comes_nearer_to_known_pixels(name):
+    engine, request, free = half_known(name)
+    own = last(engine.generate(request)).extra["own"]
+    assert error_at_known(own, request.known) < 0.9 * error_at_known(free, request.known)
+
+
+def test_known_places_are_said_in_their_tokens():
+    engine, request, _ = half_known("faces/autoregressive")
+    x, mask = engine.known(request)
+    tokenizer = engine.model.tokenizer
+    with torch.no_grad():
+        tokens = tokenizer.to_tokens(tokenizer.encode(fill_unknown(x, mask))).numpy()
+    kept = known_places(mask, tokenizer.grid)[:, 0].numpy() > 0
+    assert 0 < kept.sum() < kept.size
+    assert np.array_equal(last(engine.generate(request)).extra["tokens"][kept], tokens[kept])
+
+
+def test_known_places_keep_their_latents():
+    engine, request, _ = half_known("faces/diffusion")
+    with torch.no_grad():
+        latents, kept = engine.model.encode_known(*engine.known(request))
+    kept = kept.expand_as(latents).numpy() > 0
+    assert 0 < kept.sum() < kept.size
+    assert np.allclose(last(engine.generate(request)).extra["latents"][kept], latents.numpy()[kept], atol=1e-3)
 
 
 def test_known_pixels_of_another_world_are_refused(engine, prompts):

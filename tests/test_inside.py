@@ -14,7 +14,10 @@ import torch
 
 import engines
 from engines import Request, worlds
-from engines.images import to_float
+from engines.diffusion import SAMPLERS
+from engines.images import to_float, to_uint8
+from engines.networks import pixel_unet
+from engines.walk import draw_noise
 from playground import gallery, metrics
 from playground.compare import Order, compare
 from playground.explore import encode, inside
@@ -153,12 +156,33 @@ def test_the_rows_attention_comes_with_the_usual_logits():
 
 
 @pytest.mark.parametrize("name", ["digits/diffusion", "faces/diffusion"])
-def test_the_noise_left_falls_to_nothing(name):
+def test_the_noise_that_the_network_is_given_falls_from_all_to_little(name):
     engine = tiny_engines.make(name)
     levels = [float(f.extra["noise"]) for f in engine.generate(Request("", 1, params=engine.params_type(num_inference_steps=6)))]
     assert levels == sorted(levels, reverse=True)
-    assert 0 < levels[0] < 1
-    assert levels[-1] == 0
+    assert levels[0] == pytest.approx(1, abs=1e-3)
+    assert 0 < levels[-1] < 0.5
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_a_step_shows_what_the_network_was_given_beside_what_it_made_of_it(sampler, monkeypatch):
+    engine = tiny_engines.make("digits/diffusion")
+    given, made = [], []
+
+    def predict(*args):
+        given.append(args[1])
+        made.append(predict_x0(*args))
+        return made[-1]
+
+    predict_x0 = pixel_unet.predict_x0
+    monkeypatch.setattr(pixel_unet, "predict_x0", predict)
+    frames = list(engine.generate(Request("", 1, params=engine.params_type(num_inference_steps=4, scheduler=sampler))))
+    for frame, x_t in zip(frames, given, strict=True):
+        assert np.array_equal(frame.extra["x_t"], to_uint8(pixel_unet.unfold(x_t)))
+    for frame, x0 in zip(frames[:-1], made, strict=False):
+        assert np.array_equal(frame.images, to_uint8(pixel_unet.unfold(x0)))
+    noise = pixel_unet.unfold(draw_noise((4, 14, 14), Request("", 1)))
+    assert np.array_equal(frames[0].extra["x_t"], to_uint8(noise))  # the noise that it starts from
 
 
 @pytest.mark.parametrize("name", ["digits/autoregressive", "digits/diffusion", "faces/autoregressive", "faces/diffusion"])
@@ -184,7 +208,8 @@ def test_a_run_is_opened(machine, run):
     assert [check["title"] for check in packed["checks"]] == ["VAE", "GAN", "Autoregressive", "Diffusion"]
     assert all(len(check["nearest"]) == inside.NEAREST for check in packed["checks"])
     assert [(one["rows"], one["columns"]) for one in packed["pieces"]] == [(28, 28)]
-    assert [one["noise"][-1] for one in packed["steps"]] == [0]
+    assert [one["steps"] for one in packed["steps"]] == [[1, 2, 3, 4]]
+    assert [one["noise"][0] for one in packed["steps"]] == [pytest.approx(1, abs=1e-3)]
     json.dumps(packed)
     json.dumps(on(machine, lambda: inside_item.pack_inspection(inside.inspect(machine, run, "digits/autoregressive", 400))))
 
