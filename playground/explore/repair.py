@@ -66,10 +66,15 @@ def known_part(world: Any, picture: Any, missing: Any) -> Known:
     return Known(decode_picture(picture, world)[None], ~gone[None])
 
 
-def changed(images: np.ndarray, known: Known) -> tuple[int, int]:
-    """How many known pixels differ in drawn pictures, uint8 (N, H, W, C), and how many there are in all of them."""
-    differs = (images != known.images).any(-1) & known.mask
-    return int(differs.sum()), int(known.mask.sum()) * (len(images) // len(known.mask))
+def differences(images: np.ndarray, known: Known) -> np.ndarray:
+    """How far pictures as engines drew them, uint8 (N, H, W, C), are from the known pixels, 0 where none is known; of the same shape."""
+    return (np.abs(images.astype(int) - known.images) * known.mask[..., None]).astype(np.uint8)
+
+
+def mean_difference(images: np.ndarray, known: Known) -> float:
+    """The mean of `differences` over the known pixels, as a share of the way from black to white."""
+    count = known.mask.sum() * (len(images) // len(known.mask)) * images.shape[-1]
+    return float(differences(images, known).sum() / (255 * max(count, 1)))
 
 
 def encode_picture(image: np.ndarray) -> str:

@@ -39,12 +39,13 @@ function buildPane(view) {
   pane.match = figure("prompt match", "Share of the requested attributes that the judge, a network trained on real pictures only, finds.");
   pane.sharpness = figure("sharpness", "Variance of the Laplacian relative to real pictures: below 1 is softer, above is harsher.");
   pane.found = make("ul", { class: "found", "aria-label": `${view.title}: what was found in its pictures` });
+  pane.difference = make("figure", { class: "difference", hidden: "" });
   pane.problem = make("p", { class: "problem" });
   buildScrub(pane, view.title);
   const head = make("header", {}, make("h2", { text: view.title }), make("p", { text: view.how }));
   const figures = make("dl", { class: "figures" }, ...[pane.time, pane.calls, pane.match, pane.sharpness].map((f) => f.node));
   pane.node = make("article", { class: "pane", "aria-label": view.title });
-  pane.node.append(head, pane.pictures, pane.scrub, figures, pane.found, pane.problem);
+  pane.node.append(head, pane.pictures, pane.scrub, figures, make("div", {}, pane.found, pane.difference), pane.problem);
   return pane;
 }
 
@@ -191,6 +192,7 @@ async function fetchFilms(view) {
   for (const [name, film] of Object.entries(films)) {
     const pane = panes.get(name);
     const last = film.steps.length - 1;
+    if (film.difference) showDifference(pane, film.difference);
     if (!last) continue;
     pane.film = film;
     pane.slider.max = last;
@@ -199,6 +201,13 @@ async function fetchFilms(view) {
     pane.bar.hidden = true;
     pane.noisyLabel.hidden = !film.noisy;
   }
+}
+
+// Where an engine's own picture is off at known pixels, of all its images side by side.
+function showDifference(pane, uri) {
+  const image = make("img", { src: uri, alt: `${pane.alt}; how far off at the known pixels` });
+  pane.difference.replaceChildren(image, make("figcaption", { text: "How far off: black where it agrees, or where nothing was known." }));
+  pane.difference.hidden = false;
 }
 
 function scrubTo(pane) {

@@ -14,7 +14,7 @@ import gradio as gr
 
 import engines
 from playground.compare import Comparison, Order, Pane, State, compare
-from playground.explore.repair import changed
+from playground.explore.repair import differences, mean_difference
 from playground.film import data_uri, png, sheet
 from playground.machine import Machine
 from playground.recording import DOWNLOADS
@@ -115,24 +115,24 @@ def _view_pane(pane: Pane) -> dict[str, Any]:
 
 
 def _kept(pane: Pane, order: Order) -> str:
-    """Whether the known pixels stayed, in words; "" where none were given or nothing is drawn yet."""
-    if not order.known or not pane.shown:
+    """How near the engine itself came to the known pixels, in words; "" where none were given or its picture is not done."""
+    if not order.known or not pane.shown or "own" not in pane.shown.extra:
         return ""
-    differ, total = changed(pane.shown.images, order.known)
-    return f"{differ:,} of {total:,} known pixels changed"
+    return f"its own picture is {100 * mean_difference(pane.shown.extra['own'], order.known):.1f} % off at the known pixels"
 
 
 def pack_films(comparison: Comparison) -> dict[str, Any]:
     """The kept frames of every engine as sheets: a row per frame, a column per image."""
-    return {pane.name: _pack_film(pane) for pane in comparison.panes if pane.film.last}
+    return {pane.name: _pack_film(pane, comparison.order) for pane in comparison.panes if pane.film.last}
 
 
-def _pack_film(pane: Pane) -> dict[str, Any]:
-    frames = pane.film.frames
+def _pack_film(pane: Pane, order: Order) -> dict[str, Any]:
+    frames, own = pane.film.frames, pane.film.last.extra.get("own")
     noisy = [frame.extra["x_t"] for frame in frames if "x_t" in frame.extra]
     return {
         "predicted": data_uri(png(sheet([frame.images for frame in frames])), "image/png"),
         "noisy": data_uri(png(sheet(noisy)), "image/png") if len(noisy) == len(frames) else "",
+        "difference": "" if own is None else data_uri(png(sheet([differences(own, order.known)])), "image/png"),
         "total": frames[-1].num_steps,
         "steps": [frame.step for frame in frames],
         "seconds": [frame.seconds for frame in frames],
