@@ -8,9 +8,11 @@ from typing import Any
 import numpy as np
 
 import engines
-from engines import CheckpointError, worlds
-from playground import metrics
+from engines import CheckpointError
+from playground import gallery, metrics
+from playground.explore import repair
 from playground.explore.latent_map import ENGINE as MAP_ENGINE
+from playground.explore.latent_map import engines_beside
 from playground.machine import Machine
 
 
@@ -33,20 +35,24 @@ class Blind:
     reason: str
 
 
-def encode(machine: Machine, world_name: str, image: np.ndarray) -> tuple[list[Encoded | Blind], str]:
-    """What the engines of a world keep of a picture, uint8 (H, W, C), and what the judge saw in it, which they were told.
+def encode(machine: Machine, world_name: str, image: np.ndarray, told: str = "") -> list[Encoded | Blind]:
+    """What the engines of a world keep of a picture, uint8 (H, W, C), of which they are told in words; "" for nothing.
 
     To be called from within a job on the machine.
     """
-    world, images = worlds.load(world_name), image[None]
-    seen = {key: world.attributes[key][int(found[0])] for key, found in machine.judge(world_name).attributes(images).items()}
-    told = world.compose(seen, np.random.default_rng(0), everything=True).text
-    names = engines.available(world_name)
-    if MAP_ENGINE.startswith(f"{world_name}/"):
-        names.append(MAP_ENGINE)
     return [
-        _encode(machine, name, images, "" if name == MAP_ENGINE else told) for name in names
-    ], told  # the map's was trained without text
+        _encode(machine, name, image[None], "" if name == MAP_ENGINE else told) for name in engines_beside(world_name)
+    ]  # it hears no text
+
+
+def label(code: str, world: Any) -> str:
+    """What the data set says of the picture in a link, as a sentence; "" for a picture that is not of the gallery. Raises ValueError."""
+    number = repair.held_out_number(code, world)
+    if number is None:
+        return ""
+    labels = gallery.shared(world.name).labels
+    named = {key: values[int(labels[key][number])] for key, values in world.attributes.items()}
+    return world.compose(named, np.random.default_rng(0), everything=True).text
 
 
 def raw_bits(world: Any) -> int:

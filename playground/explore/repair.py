@@ -91,10 +91,9 @@ def decode_picture(code: Any, world: Any) -> np.ndarray:
     """Text -> uint8 (H, W, C): "held-out-3" or what `encode_picture` or a browser's canvas wrote. Raises ValueError."""
     if not isinstance(code, str) or len(code) > MAX_CODE:
         raise ValueError("The picture is no short text, as a link holds it.")
-    if code.startswith(HELD_OUT):
-        pictures, number = gallery.shared(world.name).held_out, code.removeprefix(HELD_OUT)
-        check_number("held-out picture", int(number) if number.isdecimal() else number, 0, len(pictures) - 1, integer=True)
-        return pictures[int(number)]
+    number = held_out_number(code, world)
+    if number is not None:
+        return gallery.shared(world.name).held_out[number]
     h, w, c = world.image_shape
     try:
         image = Image.open(io.BytesIO(_unpacked(code)), formats=("PNG", "WEBP"))
@@ -103,6 +102,15 @@ def decode_picture(code: Any, world: Any) -> np.ndarray:
         return np.asarray(image.convert("L" if c == 1 else "RGB")).reshape(world.image_shape)
     except (OSError, SyntaxError, EOFError, Image.DecompressionBombError):
         raise ValueError("The picture in this link is damaged.") from None
+
+
+def held_out_number(code: str, world: Any) -> int | None:
+    """Which of the gallery's pictures a code names; None for any other picture. Raises ValueError where there is no such number."""
+    if not code.startswith(HELD_OUT):
+        return None
+    number, count = code.removeprefix(HELD_OUT), len(gallery.shared(world.name).held_out)
+    check_number("held-out picture", int(number) if number.isdecimal() else number, 0, count - 1, integer=True)
+    return int(number)
 
 
 def encode_missing(missing: np.ndarray) -> str:

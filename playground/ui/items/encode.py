@@ -11,10 +11,8 @@ import engines
 from engines import worlds
 from playground.explore import encode, repair
 from playground.explore.encode import Blind, Encoded
-from playground.explore.latent_map import ENGINE as MAP_ENGINE
 from playground.machine import Machine
-from playground.ui.items import about, answered_by, board, component, uri
-from playground.ui.panes import title
+from playground.ui.items import about, answered_by, board, component, engine_title, uri
 
 
 def build(machine: Machine, world: str) -> gr.HTML:
@@ -28,23 +26,24 @@ def build(machine: Machine, world: str) -> gr.HTML:
 
 
 def pack_query(machine: Machine, world_name: Any, code: Any) -> dict[str, Any]:
-    """`pack_encoded` of the picture in a link. Raises ValueError."""
-    return pack_encoded(machine, world_name, repair.decode_picture(code, worlds.load(world_name)))
+    """`pack_encoded` of the picture in a link, with its label where it has one. Raises ValueError."""
+    world = worlds.load(world_name)
+    image = repair.decode_picture(code, world)
+    return pack_encoded(machine, world_name, image, encode.label(code, world))
 
 
-def pack_encoded(machine: Machine, world_name: str, image: np.ndarray) -> dict[str, Any]:
-    """What every engine kept of a picture, as JSON data."""
-    found, told = encode.encode(machine, world_name, image)
+def pack_encoded(machine: Machine, world_name: str, image: np.ndarray, told: str = "") -> dict[str, Any]:
+    """What every engine kept of a picture, as JSON data. told: what encoders are told of it."""
     return {
         "told": told,
         "raw": encode.raw_bits(worlds.load(world_name)),
         "picture": uri(image),
-        "engines": [_pack(one, image) for one in found],
+        "engines": [_pack(one, image) for one in encode.encode(machine, world_name, image, told)],
     }
 
 
 def _pack(one: Encoded | Blind, image: np.ndarray) -> dict[str, Any]:
-    name = title(engines.engine_type(one.engine).family) + (", two numbers" if one.engine == MAP_ENGINE else "")
+    name = engine_title(one.engine)
     if isinstance(one, Blind):
         return {"title": name, "error": one.reason}
     difference = np.abs(one.image.astype(int) - image).astype(np.uint8)
