@@ -123,6 +123,24 @@ def test_a_body_larger_than_any_upload_is_refused(address):
     connection.close()
 
 
+@pytest.mark.parametrize("path", ["gradio_api/component_server", "gradio_api/upload"])
+def test_a_body_that_grows_too_large_without_saying_so_is_refused(address, path):
+    connection = http.client.HTTPConnection(urlsplit(address).netloc)
+    connection.putrequest("POST", f"/{path}")
+    connection.putheader("Transfer-Encoding", "chunked")
+    connection.putheader("Content-Type", "multipart/form-data; boundary=x" if "upload" in path else "application/json")
+    connection.endheaders()
+    part = b'--x\r\nContent-Disposition: form-data; name="files"; filename="a.png"\r\n\r\n' if "upload" in path else b'"'
+    for size in (*(1_000_000 for _ in range(page.MAX_BODY // 1_000_000)), page.MAX_BODY % 1_000_000 + 1):
+        content = part + b"x" * (size - len(part))
+        connection.send(f"{len(content):x}\r\n".encode() + content + b"\r\n")
+        part = b""
+    answer = connection.getresponse()  # though the body is not at its end
+    assert answer.status == 413
+    assert str(page.MAX_BODY) in answer.read().decode()
+    connection.close()
+
+
 def test_monitoring_is_closed(address):
     with pytest.raises(urllib.error.HTTPError):
         urllib.request.urlopen(address + "monitoring")

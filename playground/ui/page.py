@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
-from fastapi import Request
+from fastapi import HTTPException, Request
 from fastapi.responses import JSONResponse
 from gradio.route_utils import FnIndexInferError
 from starlette.middleware import Middleware
@@ -24,6 +24,7 @@ from playground.ui.runs import Runs
 TITLE = "Generative playground"
 STYLES = Path(__file__).with_name("page.css")
 MAX_BODY = 2 * uploads.MAX_BYTES  # bytes of a request; a file arrives in base64
+TOO_LARGE = f"a request may have at most {MAX_BODY} bytes"
 TABS = ("compare", "table", "explore", "training", "learn")
 
 HEADER = """
@@ -120,16 +121,35 @@ def launch(demo: gr.Blocks, **options: Any) -> tuple[Any, str, str | None]:
 
 
 class BodyLimit:
-    """Refuses requests that announce a larger body than any upload may have, before it is read into memory."""
+    """Refuses requests with a larger body than any upload may have: at once if they announce it, else when that much has arrived."""
 
     def __init__(self, app: Any):
         self.app = app
 
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
-        app = self.app
+        refusal = JSONResponse({"detail": TOO_LARGE}, status_code=413)
         if int(dict(scope.get("headers", ())).get(b"content-length", 0)) > MAX_BODY:
-            app = JSONResponse({"detail": f"a request may have at most {MAX_BODY} bytes"}, status_code=413)
-        await app(scope, receive, send)
+            await refusal(scope, receive, send)
+            return
+        arrived, answered = 0, False
+
+        async def counted() -> dict[str, Any]:
+            nonlocal arrived
+            message = await receive()
+            arrived += len(message.get("body", b""))
+            if arrived > MAX_BODY:
+                raise HTTPException(413, TOO_LARGE)
+            return message
+
+        async def answer(message: dict[str, Any]) -> None:
+            nonlocal answered
+            if answered or arrived <= MAX_BODY:  # else it is what Gradio makes of the exception, which may be another status
+                answered = True
+                await send(message)
+
+        await self.app(scope, counted, answer)
+        if not answered and arrived > MAX_BODY:
+            await refusal(scope, receive, send)
 
 
 def _theme() -> gr.themes.Base:
