@@ -187,7 +187,7 @@ function showChart(view) {
 // ---- Looking back ----
 
 async function fetchFilms(view) {
-  const films = await server.film(view.run);
+  const films = await answerOf(server.film(view.run));
   if (newest.run !== view.run || films.error) return;
   for (const [name, film] of Object.entries(films)) {
     const pane = panes.get(name);
@@ -234,7 +234,7 @@ function copy() {
 }
 
 async function download(kind) {
-  const file = await server.download({ run: newest.run, kind });
+  const file = await answerOf(server.download({ run: newest.run, kind }));
   if (file.error) return setText(status, file.error);
   save(file);
 }

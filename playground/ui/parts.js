@@ -40,3 +40,13 @@ async function picture(uri) {
   await image.decode();
   return image;
 }
+
+// What the server says. Gradio's own client answers nothing at all where the server cannot be reached.
+async function answerOf(call) {
+  const nothing = { error: "The server did not answer; try again." };
+  try {
+    return (await call) ?? nothing;
+  } catch {
+    return nothing;
+  }
+}

@@ -63,16 +63,6 @@ function linkButton(write) {
   return copy;
 }
 
-// What the server says. Gradio's own client answers nothing at all where the server cannot be reached.
-async function answerOf(call) {
-  const nothing = { error: "The server did not answer; try again." };
-  try {
-    return (await call) ?? nothing;
-  } catch {
-    return nothing;
-  }
-}
-
 function remembered(item) {
   const query = new URLSearchParams(location.search);
   return query.get("tab") === props.fixed.tab && query.get("item") === item ? Object.fromEntries(query) : null;
