@@ -5,7 +5,8 @@ const { worlds, start, guidance, steps } = props.fixed;
 const SIDE = 320; // pixels of a picture that pieces are chosen on
 let run = "";
 let started = 0;
-let wanted = null; // the piece that a link asks for
+let wanted = null; // the piece that is looked at, or that a link asks for
+let wantedStep = null; // the step likewise, counted from 1
 let ordered = null; // what the pictures shown were drawn from
 
 const world = worldField(worlds, start.world);
@@ -16,7 +17,7 @@ const parts = make("div", { class: "parts" });
 const copyButton = linkButton(() => note());
 root.append(
   make("p", { class: "lead", text: "One picture of each engine, opened up: how surely each piece was said and where the engine looked for it, how noise became a picture, and which training pictures come nearest." }),
-  make("form", { class: "controls", onsubmit: (event) => { event.preventDefault(); wanted = null; order(); } },
+  make("form", { class: "controls", onsubmit: (event) => { event.preventDefault(); wanted = wantedStep = null; order(); } },
     world.label, labelled("Prompt", prompt), labelled("Seed", seed),
     make("div", { class: "buttons" }, make("button", { type: "submit", class: "primary", text: "Draw and look inside" }), button("Stop", () => trigger("clear")), copyButton)),
   status,
@@ -32,8 +33,9 @@ function order() {
   trigger("submit", { order: ordered });
 }
 
-function note(piece = wanted, soon = false) {
-  (soon ? rememberSoon : remember)("inside", { ...(ordered ?? query()), ...(piece === null ? {} : { piece }) });
+function note(soon = false) {
+  const places = Object.entries({ piece: wanted, step: wantedStep }).filter(([, place]) => place !== null);
+  (soon ? rememberSoon : remember)("inside", { ...(ordered ?? query()), ...Object.fromEntries(places) });
 }
 
 function show(view) {
@@ -78,6 +80,7 @@ function relatives(answer, view) {
     return make("tr", {}, make("th", { scope: "row", text: check.title }), make("td", {}, drawn), make("td", {}, make("div", { class: "near" }, ...near)), verdict, ...scores);
   });
   const heads = ["engine", "its picture", "nearest training pictures", "copy?", ...(checks[0]?.scores ?? []).map(([name]) => `score by ${name}'s discriminator`)];
+  if (!checks.length) return section("Is it a copy?", "No engine drew a whole picture in this run, so there is nothing to compare.");
   const note = scored ? "The score says how real a picture looks to the network that taught the GAN, beside the prompt; only its order means something." : "The discriminator that taught this world's GAN was not kept, so it cannot be asked.";
   const among = `Distances between the judge's features, among the ${answer.looked_at.toLocaleString("en")} of ${answer.trained_on.toLocaleString("en")} training pictures that ship with this page. Below 1, a picture is nearer to one of them than 99 of 100 real pictures that nobody trained on.`;
   return section("Is it a copy?", among,
@@ -114,7 +117,7 @@ async function pieces(engine) {
     [x, y] = [Math.min(Math.max(column, 0), engine.columns - 1), Math.min(Math.max(row, 0), engine.rows - 1)];
     paint();
     wanted = y * engine.columns + x;
-    note(wanted, true);
+    note(true);
     if (busy) waiting = true;
     else inspect();
   }
@@ -174,7 +177,7 @@ async function pieces(engine) {
 async function noise(engine, asked) {
   const [predicted, noisy] = await Promise.all([picture(engine.predicted), picture(engine.noisy)]);
   const height = predicted.height / engine.steps.length;
-  const views = [["x_t: what it has", noisy], ["x0: the picture it expects", predicted]].map(([text, sheet]) => {
+  const views = [["x_t: what the network is given", noisy], ["x0: the picture it expects behind it", predicted]].map(([text, sheet]) => {
     const canvas = make("canvas", { role: "img", "aria-label": text });
     Object.assign(canvas, { width: predicted.width, height });
     return { canvas, sheet, node: make("figure", {}, canvas, make("figcaption", { text })) };
@@ -185,10 +188,16 @@ async function noise(engine, asked) {
     const i = Number(step.input.value);
     for (const { canvas, sheet } of views) canvas.getContext("2d").drawImage(sheet, 0, -i * (sheet.height / engine.steps.length));
     setText(step.shown, `${engine.steps[i]} of ${engine.total}`);
-    setText(level, `noise left: ${(100 * engine.noise[i]).toFixed(0)} %`);
+    setText(level, `noise in it: ${(100 * engine.noise[i]).toFixed(0)} %`);
   };
-  step.input.addEventListener("input", stand);
-  step.input.value = Math.floor(engine.steps.length / 3);
+  step.input.addEventListener("input", () => {
+    stand();
+    wantedStep = engine.steps[Number(step.input.value)];
+    note(true);
+  });
+  if (wantedStep !== null && (wantedStep < 1 || wantedStep > engine.total)) setText(status, `step must be a whole number from 1 to ${engine.total}, got ${wantedStep}`);
+  const kept = engine.steps.findIndex((number) => number >= wantedStep);
+  step.input.value = wantedStep === null ? Math.floor(engine.steps.length / 3) : kept < 0 ? engine.steps.length - 1 : kept;
   stand();
 
   const cells = new Map();
@@ -221,7 +230,7 @@ async function noise(engine, asked) {
     setText(progress, "");
     begin.disabled = false;
   });
-  return section(`${engine.title}, step by step`, "Noise is cleared in steps. At each the network guesses the whole picture, and the sampler goes a part of the way there.",
+  return section(`${engine.title}, step by step`, "Noise is cleared in steps, the first from nothing but noise. At each the network guesses the whole picture, and the sampler goes a part of the way there.",
     make("div", { class: "noise" }, ...views.map(({ node }) => node), make("div", {}, step.node, level)),
     make("p", { text: "The same noise, cleared with more or fewer steps, and with more or less pull by the text (guidance 0 does not hear it):" }), begin, progress, region);
 }
@@ -232,7 +241,7 @@ if (link && "prompt" in link) {
   world.choose(link.world);
   prompt.value = link.prompt;
   seed.value = link.seed ?? "0";
-  wanted = /^\d+$/.test(link.piece ?? "") ? Number(link.piece) : null;
+  [wanted, wantedStep] = [link.piece, link.step].map((place) => (/^\d+$/.test(place ?? "") ? Number(place) : null));
   ordered = query();
   setTimeout(() => trigger("submit", { order: ordered }));
 }
