@@ -49,6 +49,19 @@ def component(
     )
 
 
+def remember_item(tab: str, item: str) -> str:
+    """Script that writes an item that a visitor turned to into the address, without what the address said of another one.
+
+    Gradio selects items too, while a page opens: then nobody has pressed anything yet.
+    """
+    return f"""() => {{
+        const said = new URLSearchParams(location.search);
+        if (!navigator.userActivation?.isActive || (said.get("tab") === "{tab}" && said.get("item") === "{item}")) return;
+        const kept = [...said].filter(([key]) => key === "walk" || key.startsWith("__"));
+        history.replaceState(null, "", `?${{new URLSearchParams([["tab", "{tab}"], ["item", "{item}"], ...kept])}}`);
+    }}"""
+
+
 def wire(item: gr.HTML, shown: gr.HTML, read: Callable[[dict[str, Any]], Order], machine: Machine, runs: Runs, world: str) -> None:
     """Draw what an item orders, and stop when it says so. read: its query -> an order, or ValueError."""
 
@@ -108,10 +121,10 @@ def about(world_name: str) -> dict[str, Any]:
     }
 
 
-def uri(image: Any) -> str:
-    return data_uri(png(image), "image/png")
 def engine_title(name: str) -> str:
     """How an engine is called among those of its world."""
     return title(engines.engine_type(name).family) + (", two numbers, no words" if name == MAP_ENGINE else "")
 
 
+def uri(image: Any) -> str:
+    return data_uri(png(image), "image/png")
