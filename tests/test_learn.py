@@ -14,9 +14,10 @@ import engines
 from engines import FAMILIES, worlds
 from playground import figures, learn, table
 from playground.compare import Order
+from playground.explore import walk
 from playground.figures import Figure
 from playground.table import CONTRADICTED, REPRODUCED
-from playground.ui import learn_tab, link, page, tour
+from playground.ui import explore_tab, learn_tab, link, page, tour, training_tab
 from playground.ui.table_detail import number
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -45,12 +46,29 @@ def check_query(query: str) -> None:
     assert said.get("lesson", learn_tab.PAPERS) in (*FAMILIES, learn_tab.PAPERS)
     assert 1 <= int(said.get("walk", 1)) <= len(learn.steps())
     assert "page" not in said, "Gradio takes this name for its own pages and answers 404"
+    if "item" in said:
+        check_item(said)
+        return
     order = link.read(said, default=START)
     for family, values in order.settings.items():
         engines.engine_type(f"{order.world}/{family}").params_type(**values)
     settings = {f"{family}.{name}" for family, values in order.settings.items() for name in values}
     assert set(said) <= {"tab", "lesson", "walk", *link.FIELDS, *settings}
     assert order.world in worlds.NAMES
+
+
+def check_item(said: dict[str, str]) -> None:
+    """A link to an item: its own way of reading what it orders accepts it."""
+    tab, item = said["tab"], said["item"]
+    assert item in {"explore": explore_tab.ITEMS, "training": training_tab.ITEMS}[tab]
+    rest = {key: value for key, value in said.items() if key not in ("tab", "item", "walk")}
+    rest |= {key: int(value) for key, value in rest.items() if value.isdecimal() and "prompt" not in key}
+    if item == "walk":
+        walk.order(rest)
+    else:
+        assert item == "replay"
+        assert rest.keys() == {"world", "at"}
+        assert 0 <= rest["at"] <= 100
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -107,7 +125,18 @@ def test_links_to_a_world_appear_with_the_world(monkeypatch):
     assert learn_tab.show("digits").count("world=faces") == 2 * len(FAMILIES)
 
 
-@pytest.mark.parametrize("query", ["?world=digits&n=99999x", "?page=gan", "?world=digits&gan.truncation_psi=9", "?walk=7", "?tab=mars"])
+@pytest.mark.parametrize(
+    "query",
+    [
+        "?world=digits&n=99999x",
+        "?page=gan",
+        "?world=digits&gan.truncation_psi=9",
+        "?walk=9",
+        "?tab=mars",
+        "?tab=explore&item=replay",
+        "?tab=explore&item=walk&steps=99",
+    ],
+)
 def test_the_check_of_links_can_fail(query):
     with pytest.raises((ValueError, AssertionError)):
         check_query(query)
@@ -175,13 +204,14 @@ def test_no_measured_number_is_typed_in():
         assert not re.search(r"\d\s?(%|×|ms\b|s\b|seconds|hours|MB)", said), family
 
 
-def test_the_walk_has_six_steps_whose_links_keep_it_open():
+def test_the_walk_has_eight_steps_whose_links_keep_it_open():
     steps = learn.steps()
-    assert len(steps) == 6
+    assert len(steps) == 8
+    assert "Guided walk in eight steps" in learn_tab.show("digits")
     assert all(step.look and step.title for step in steps)
     for number_of_step, step in enumerate(steps, start=1):
         assert f'href="{step.query.replace("&", "&amp;")}&amp;walk={number_of_step}"' in tour.markup()
-    assert {re.search(r"tab=(\w+)", step.query)[1] for step in steps} == {"compare", "learn", "table"}
+    assert {re.search(r"tab=(\w+)", step.query)[1] for step in steps} == set(page.TABS)
 
 
 def test_prose_is_escaped_and_has_code_and_paragraphs():

@@ -1,4 +1,4 @@
-"""The guided walk: six steps through the page for a lecture, in large type at the foot of the window, whatever the tab."""
+"""The guided walk: a few steps through the page for a lecture, in large type at the foot of the window, whatever the tab."""
 
 from __future__ import annotations
 
