@@ -31,6 +31,8 @@ def test_trainings_are_replayed_by_keyboard_and_restored(open_page, shipped_addr
 
 
 def test_a_training_is_watched_and_stopped(open_page, shipped_address):
+    early = open_item(open_page, shipped_address, "live", of="training")
+    early.get_by_role("button", name="Train", exact=True).wait_for()
     tab = open_item(open_page, shipped_address, "live", of="training", engine="digits/gan")
     engine = tab.locator("#item-live").get_by_label("Engine")
     assert engine.input_value() == "digits/gan"
@@ -40,6 +42,7 @@ def test_a_training_is_watched_and_stopped(open_page, shipped_address):
     tab.get_by_role("img", name=re.compile("^Reconstruction: from")).wait_for()
     other = open_item(open_page, shipped_address, "live", of="training", engine="digits/gan")
     other.get_by_text("VAE is being trained.").wait_for()
+    early.get_by_text("VAE is being trained.").wait_for()
     train, stop = (other.get_by_role("button", name=name, exact=True).locator("visible=true") for name in ("Train", "Stop"))
     train.click()
     other.get_by_role("alert").get_by_text("The server is busy with “training digits/vae”").wait_for()

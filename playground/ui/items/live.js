@@ -1,6 +1,7 @@
 // Train live (live.py): choose a family, start, and watch its curve and its samples.
 
 const EVERY = 1000; // milliseconds between two looks at a training
+const SELDOM = 15_000; // and between two looks whether another visitor has begun one
 const root = element.querySelector(".item");
 const { engines, minutes } = props.fixed;
 const total = 60 * minutes;
@@ -59,8 +60,11 @@ async function look() {
   clearTimeout(timer);
   const view = await answerOf(server.look({ seen: drawn }));
   show(view);
-  if (view.state === "training" || view.error) timer = setTimeout(look, EVERY);
+  clearTimeout(timer);
+  timer = setTimeout(() => document.hidden || look(), view.state === "training" || view.error ? EVERY : SELDOM);
 }
+
+document.addEventListener("visibilitychange", () => document.hidden || look());
 
 const TEXTS = { idle: "", done: "The training is complete.", stopped: "Stopped. What it had learnt is shown." };
 
