@@ -1,0 +1,67 @@
+"""The face editor in Chromium, over tiny engines."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+import pytest
+import tiny_engines
+from browser import open_item, serve
+from test_edit import SMILE, Judge
+
+import engines
+from engines import Reading
+from playground import directions
+from playground.machine import Machine
+
+drawn: Counter[str] = Counter()  # faces, by engine
+
+
+def load(name: str):
+    engine = tiny_engines.make(name)
+    generate = engine.generate
+
+    def counted(request):
+        drawn[name] += 1
+        return generate(request)
+
+    engine.generate = counted
+    return engine
+
+
+@pytest.fixture(scope="module")
+def faces_address():
+    found = {name: directions.find(tiny_engines.make(name), pairs=4) for name in ("faces/vae", "faces/gan")}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(engines, "is_trained", lambda name: True)
+        patch.setattr(directions, "shared", found.get)
+        patch.setattr(engines.style_gan.StyleGANEngine, "score", lambda self, images, prompts: np.zeros(len(images), np.float32))
+        judge, reading = Judge(), Reading({"mouth": "sad"}, ())
+        yield from serve(Machine(load_engine=load, load_judge=lambda world: judge, read=lambda world, prompt: reading))
+
+
+def test_a_face_is_edited_and_restored(open_page, faces_address):
+    tab = open_item(open_page, faces_address, "edit", world="faces", prompt="a sad face", seed=4)
+    item = tab.locator("#item-edit")
+    item.locator(".item[data-answered='2']").wait_for(timeout=60_000)  # along directions, and drawn again
+    assert set(drawn.values()) == {1}
+    item.get_by_text("moves what its decoder is told, not the random z").wait_for()
+    slider = item.get_by_label("Smile (mouth)")
+    slider.fill("0.25")
+    slider.fill("1")
+    item.get_by_text("Asked for: ").nth(1).wait_for(timeout=60_000)
+    assert drawn == {"faces/vae": 1, "faces/gan": 1, "faces/autoregressive": 2, "faces/diffusion": 2}
+    pictures = "(card) => [...card.querySelectorAll('img')].map((image) => image.src)"
+    for title in ("VAE", "GAN", "Diffusion"):
+        before, after = item.get_by_role("article", name=title, exact=True).evaluate(pictures)
+        assert before != after
+    again = open_page(faces_address, query=tab.url.removeprefix(faces_address))
+    again.locator("#item-edit .item[data-answered='2']").wait_for(timeout=60_000)
+    assert again.locator("#item-edit").get_by_label("Smile (mouth)").input_value() == "1"
+    assert drawn["faces/diffusion"] == 2  # the faces are still there
+
+
+def test_an_amount_that_no_slider_can_stand_at_is_explained(open_page, faces_address):
+    tab = open_item(open_page, faces_address, "edit", world="faces", prompt="", seed=4, **{SMILE: 9})
+    tab.locator("#item-edit").get_by_text(f"{SMILE} must be a number from -1 to 1.5, got 9").wait_for()
