@@ -38,7 +38,7 @@ class LatentDenoiser(nn.Module):
 
     def encode_known(self, x: torch.Tensor, mask: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Latents of pictures (N, C, H, W) of which only a part is known, and the mask (N, 1, h, w) of places that are known whole."""
-        latents = self.vae.encode(fill_unknown(x, mask)).latent_dist.mean * self.vae.config.scaling_factor
+        latents = self.vae.encode(fill_unknown(x, mask)).latent * self.vae.config.scaling_factor
         return latents, known_places(mask, latents.shape[2:])
 
 
@@ -59,10 +59,10 @@ class LatentDiffusionEngine(Engine):
 
     @staticmethod
     def load_model(folder: Path) -> nn.Module:
-        from diffusers import AutoencoderKL, PixArtTransformer2DModel
+        from diffusers import AutoencoderDC, PixArtTransformer2DModel
 
         transformer = checkpoint.load(PixArtTransformer2DModel, folder / "transformer")
-        return LatentDenoiser(transformer, checkpoint.load(AutoencoderKL, folder / "vae"))
+        return LatentDenoiser(transformer, checkpoint.load(AutoencoderDC, folder / "vae"))
 
     def save_model(self, folder: Path) -> None:
         """Write the folder of a PixArtAlphaPipeline: Transformer, autoencoder, text encoder, tokenizer and scheduler."""
@@ -82,9 +82,9 @@ class LatentDiffusionEngine(Engine):
 
     @torch.inference_mode()
     def rebuild(self, images: np.ndarray, prompts: tuple[str, ...]) -> Rebuilt:
-        """Through the latents' means, which need no prompt; in half precision, in which they are trained on."""
+        """Through the latents, which need no prompt; in half precision, in which they are trained on."""
         vae = self.model.vae
-        latents = vae.encode(to_float(images).to(self.device)).latent_dist.mean.half().float()  # (N, C, h, w)
+        latents = vae.encode(to_float(images).to(self.device)).latent.half().float()  # (N, C, h, w)
         code = f"{' × '.join(map(str, latents.shape[1:]))} numbers of 16 bits"
         return Rebuilt(to_uint8(vae.decode(latents).sample), np.full(len(images), 16.0 * latents[0].numel()), code)
 

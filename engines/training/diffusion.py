@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from diffusers import AutoencoderKL
+from diffusers import AutoencoderDC
 from torch import nn
 
 from engines import checkpoint, text
@@ -31,7 +31,7 @@ RECIPES = {
         "large": Recipe(minutes=10, batch_size=512, learning_rate=1e-3, weight_decay=0.01),
     },
     "faces-autoencoder": {
-        "default": Recipe(minutes=80, batch_size=8, learning_rate=8e-4),
+        "default": Recipe(minutes=30, batch_size=8, learning_rate=2e-3),
         "large": Recipe(minutes=10, batch_size=192, learning_rate=1e-3),
     },
 }
@@ -42,7 +42,7 @@ class LatentTrainer(Trainer):
 
     bank_type = WordBank
 
-    def __init__(self, recipe: Recipe, vae: AutoencoderKL, *, size: int, text_dim: int, device: str):
+    def __init__(self, recipe: Recipe, vae: AutoencoderDC, *, size: int, text_dim: int, device: str):
         """size: side of the pictures."""
         self.vae = vae.to(device).eval().requires_grad_(False)
         side = size >> (len(vae.config.block_out_channels) - 1)
@@ -52,7 +52,7 @@ class LatentTrainer(Trainer):
     @torch.no_grad()
     def prepare(self, images: np.ndarray) -> torch.Tensor:
         parts = (to_float(images[i : i + 128]).to(self.device) for i in range(0, len(images), 128))
-        latents = [self.vae.encode(part).latent_dist.mean.half().cpu() for part in parts]
+        latents = [self.vae.encode(part).latent.half().cpu() for part in parts]
         return torch.cat(latents) * self.vae.config.scaling_factor  # (N, C, h, w)
 
     def inputs(self, batch: torch.Tensor) -> torch.Tensor:
@@ -70,12 +70,12 @@ class LatentAutoencoderTrainer(AutoencoderTrainer):
 
     def restore(self, x: torch.Tensor) -> torch.Tensor:
         with torch.no_grad():
-            return self.average.decode(self.average.encode(x).latent_dist.mean).sample
+            return self.average.decode(self.average.encode(x).latent).sample
 
     def save_model(self, engine: Engine | None, folder: Path) -> None:
         images, _ = self.world.load_images(split="validation", num_images=LATENTS_MEASURED)
         with torch.no_grad():
-            latents = self.average.encode(to_float(images).to(self.device)).latent_dist.mean
+            latents = self.average.encode(to_float(images).to(self.device)).latent
         self.average.register_to_config(scaling_factor=1 / latents.std().item())
         super().save_model(engine, folder)
 
@@ -89,5 +89,5 @@ def make_trainer(world: Any, recipe: Recipe, *, variant: str, text_dim: int, dev
         return LatentAutoencoderTrainer(recipe, vae, latent_diffusion.autoencoder_loss, world, device=device)
     folder = checkpoint.ROOT / world.name / "diffusion" / "vae"
     with checkpoint.explain(folder, f"{world.name}/diffusion-{AUTOENCODER}"):
-        vae = checkpoint.load(AutoencoderKL, folder)
+        vae = checkpoint.load(AutoencoderDC, folder)
     return LatentTrainer(recipe, vae, size=world.image_shape[0], text_dim=text_dim, device=device)
