@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import hashlib
+import inspect
 import json
 import tempfile
 from collections.abc import Iterator
@@ -55,8 +56,11 @@ def load(model_type: type, folder: Path) -> torch.nn.Module:
     config = read_config(folder)
     if config.get("_class_name") != model_type.__name__:
         raise ValueError(f"config.json describes {config.get('_class_name')}, expected {model_type.__name__}")
+    known = inspect.signature(model_type.__init__).parameters
+    beside = {key: value for key, value in config.items() if key not in known and not key.startswith("_")}  # for others to read
     try:
-        model = model_type.from_config(config)
+        model = model_type.from_config({key: value for key, value in config.items() if key not in beside})
+        model.register_to_config(**beside)
     except (TypeError, ValueError, AssertionError, RuntimeError) as error:
         raise ValueError(f"config.json does not fit {model_type.__name__} ({error})") from error
     load_weights(model, *weight_files(folder))

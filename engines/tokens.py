@@ -211,7 +211,7 @@ class TokenEngine(Engine):
         for index in range(count):
             patch = torch.zeros(len(text), 0, dtype=torch.long, device=self.device)  # (N or 2 N, s)
             for within in range(size):
-                logits = transformer.speller.next(hidden, patch)
+                logits = transformer.speller.next(hidden, patch, memory.told)
                 if guided:
                     with_text, without = logits.log_softmax(1).chunk(2)
                     logits = without + params.guidance_scale * (with_text - without)

@@ -380,3 +380,13 @@ def test_words_reach_the_network_as_the_encoder_reads_them(faces_root):
         assert any(torch.allclose(candidate, words[i, :length], atol=1e-5) for candidate in candidates)
     _, mask = captions.WordBank(encoder, labels, no_text=1.0).draw(chosen, rng)
     assert mask.tolist() == [[1, 1]] * 3
+
+
+def test_captions_can_name_every_attribute(faces_root):
+    encoder, world = text.load("faces", root=faces_root), worlds.load("faces")
+    labels = [world.sample_label("train", i) for i in range(3)]
+    shorts, longs = (captions.WordBank(encoder, labels, no_text=0.0, everything=share).tokens for share in (0.0, 1.0))
+    lengths = [(tokens != encoder.tokenizer.pad_token_id).sum(2).float().mean() for tokens in (shorts, longs)]
+    assert lengths[1] > 1.3 * lengths[0]
+    whole = {len(world.compose(label, np.random.default_rng(0), everything=True).named) for label in labels}
+    assert min(whole) >= len(world.attributes) - 2  # glasses may hide the eyes, and a bald head the colour of its hair

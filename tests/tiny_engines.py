@@ -34,6 +34,8 @@ def row_pixel_cnn() -> row_pixelcnn.RowPixelCNN:
 
 def token_painter() -> tokens.TokenPainter:
     transformer = token_transformer.TokenTransformer(codebook_size=16, width=32, layers=2, heads=2, text_dim=32)
+    for layer in (transformer.whole, transformer.speller.shift, transformer.speller.gain):
+        torch.nn.init.normal_(layer.weight, std=0.2)  # fresh ones hear nothing of the text
     return tokens.TokenPainter(transformer.eval(), fsq_autoencoder(levels=(4, 4)).eval())
 
 

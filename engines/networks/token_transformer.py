@@ -2,8 +2,9 @@
 
 One position of the Transformer stands for a patch of 2x2 tokens; a small network then says the patch's tokens one after another, each
 knowing those before it (after the RQ-Transformer of Lee et al. 2022, arXiv:2203.01941). That takes a quarter of the positions, which is
-what costs. The layers are those of Llama (transformers); in front stands what the text encoder makes of each word. The mean of the words is
-added at every position besides: from the last rows the words are far away, and a network that is small and young does not find them.
+what costs. The layers are those of Llama (transformers); in front stands what the text encoder makes of each word. The whole text, the mean
+of the words, is heard besides at every position and by the small network: from the last rows the words are far away, what they say decides
+few of the many tokens, and a network that is small and young does not find them.
 """
 
 from __future__ import annotations
@@ -23,37 +24,58 @@ EXPANSION = 4  # of the width inside a speller
 SPREAD = 0.5  # of everything embedded at first: what is said and where it stands have to be told apart from the start
 
 
-class Speller(nn.Module):
-    """Scores of a patch's tokens: of each from what the Transformer makes of its patch and from the tokens before it there."""
+class Told(NamedTuple):
+    """What a text tells a speller: to be added to what it is given (N, D), and how much louder each of its features is (N, E)."""
 
-    def __init__(self, codebook_size: int, width: int):
+    shift: torch.Tensor
+    gain: torch.Tensor
+
+
+class Speller(nn.Module):
+    """Scores of a patch's tokens: of each from what the Transformer makes of its patch, from the tokens before it there, and the text."""
+
+    def __init__(self, codebook_size: int, width: int, text_dim: int):
         super().__init__()
+        self.shift, self.gain = nn.Linear(text_dim, width), nn.Linear(text_dim, EXPANSION * width)
+        for layer in (self.shift, self.gain):  # at first the text is not heard
+            nn.init.zeros_(layer.weight)
+            nn.init.zeros_(layer.bias)
         self.order = nn.Parameter(SPREAD * torch.randn(SIZE, width))
         self.before = nn.Embedding((SIZE - 1) * codebook_size, width)
         nn.init.normal_(self.before.weight, std=SPREAD)
-        self.mix = nn.Sequential(nn.RMSNorm(width), nn.Linear(width, EXPANSION * width), nn.SiLU(), nn.Linear(EXPANSION * width, width))
+        self.features = nn.Sequential(nn.RMSNorm(width), nn.Linear(width, EXPANSION * width), nn.SiLU())
+        self.mix = nn.Linear(EXPANSION * width, width)
         self.head = nn.Sequential(nn.RMSNorm(width), nn.Linear(width, codebook_size))
-        self.register_buffer("shift", codebook_size * torch.arange(SIZE - 1), persistent=False)
+        self.register_buffer("place", codebook_size * torch.arange(SIZE - 1), persistent=False)
 
-    def forward(self, hidden: torch.Tensor, tokens: torch.Tensor) -> torch.Tensor:
+    def hear(self, text: torch.Tensor) -> Told:
+        """The whole text (N, T), once for all tokens of a picture."""
+        return Told(self.shift(text), 1 + self.gain(text))
+
+    def forward(self, hidden: torch.Tensor, tokens: torch.Tensor, told: Told) -> torch.Tensor:
         """All tokens of patches at once: (N, P, D) and (N, P, S) -> logits (N, P, S, K)."""
-        before = self.before(tokens[..., :-1] + self.shift).cumsum(2)  # (N, P, S - 1, D)
-        return self._score(hidden[:, :, None] + self.order + F.pad(before, (0, 0, 1, 0)))
+        before = self.before(tokens[..., :-1] + self.place).cumsum(2)  # (N, P, S - 1, D)
+        x = hidden[:, :, None] + self.order + F.pad(before, (0, 0, 1, 0))  # (N, P, S, D)
+        return self._score(x, Told(told.shift[:, None, None], told.gain[:, None, None]))
 
-    def next(self, hidden: torch.Tensor, said: torch.Tensor) -> torch.Tensor:
+    def next(self, hidden: torch.Tensor, said: torch.Tensor, told: Told) -> torch.Tensor:
         """The token after the s that are said: (N, D) and (N, s) -> logits (N, K)."""
         count = said.shape[1]
-        return self._score(hidden + self.order[count] + self.before(said + self.shift[:count]).sum(1))
+        return self._score(hidden + self.order[count] + self.before(said + self.place[:count]).sum(1), told)
 
-    def _score(self, x: torch.Tensor) -> torch.Tensor:
-        return self.head(x + self.mix(x))
+    def _score(self, x: torch.Tensor, told: Told) -> torch.Tensor:
+        x = x + told.shift
+        return self.head(x + self.mix(self.features(x) * told.gain))
 
 
 class Memory(NamedTuple):
-    """What a picture in the making is continued from: mask of the words (N, L), the whole text (N, D), keys and values so far."""
+    """What a picture in the making is continued from: mask of the words (N, L), the whole text at every position (N, D) and as the
+    speller is told it, keys and values so far.
+    """
 
     mask: torch.Tensor
     whole: torch.Tensor
+    told: Told
     cache: DynamicCache
 
 
@@ -98,7 +120,7 @@ class TokenTransformer(ModelMixin, ConfigMixin):
         self.llama = LlamaModel(config)
         self.llama.embed_tokens = nn.Identity()  # it is given embeddings
         self.start = nn.Parameter(SPREAD * torch.randn(width))
-        self.speller = Speller(codebook_size, width)
+        self.speller = Speller(codebook_size, width, text_dim)
         self.register_buffer("shift", codebook_size * torch.arange(SIZE), persistent=False)
 
     def to_patches(self, tokens: torch.Tensor) -> torch.Tensor:
@@ -115,7 +137,7 @@ class TokenTransformer(ModelMixin, ConfigMixin):
     def forward(self, tokens: torch.Tensor, text: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         """All tokens at once, for training: (N, P, S) and text (N, L, D) with its mask (N, L) -> logits (N, P, S, K)."""
         hidden = self.llama(**self._inputs(tokens[:, :-1], text, mask)).last_hidden_state
-        return self.speller(hidden[:, text.shape[1] :], tokens)
+        return self.speller(hidden[:, text.shape[1] :], tokens, self.speller.hear(mean_word(text, mask)))
 
     def attend(self, tokens: torch.Tensor, text: torch.Tensor, mask: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """As `forward`, and where every position looks: logits (N, P, S, K) and attention (N, P, L + P), the mean over layers and heads.
@@ -130,14 +152,15 @@ class TokenTransformer(ModelMixin, ConfigMixin):
             self.llama.set_attn_implementation(usual)
         length = text.shape[1]
         attention = torch.stack(out.attentions).mean((0, 2))  # (N, L + P, L + P)
-        return self.speller(out.last_hidden_state[:, length:], tokens), attention[:, length:]
+        return self.speller(out.last_hidden_state[:, length:], tokens, self.speller.hear(mean_word(text, mask))), attention[:, length:]
 
     def begin(self, text: torch.Tensor, mask: torch.Tensor) -> tuple[torch.Tensor, Memory]:
         """Read the text (N, L, D) with its mask (N, L); what the speller needs of the first patch (N, D), and what `advance` needs."""
         cache = DynamicCache()
         nothing = mask.new_zeros(len(mask), 0, SIZE)
         hidden = self.llama(**self._inputs(nothing, text, mask), past_key_values=cache, use_cache=True).last_hidden_state
-        return hidden[:, -1], Memory(mask, self._mean(text, mask), cache)
+        whole = mean_word(text, mask)
+        return hidden[:, -1], Memory(mask, self.whole(whole), self.speller.hear(whole), cache)
 
     def advance(self, patch: torch.Tensor, index: int, memory: Memory) -> torch.Tensor:
         """One position: what the speller needs of patch `index` (N, D), from the tokens (N, S) of the patch before it."""
@@ -152,11 +175,6 @@ class TokenTransformer(ModelMixin, ConfigMixin):
         ).last_hidden_state
         return hidden[:, -1]
 
-    def _mean(self, text: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        """The whole text as one vector (N, D)."""
-        mean = (text * mask[..., None]).sum(1) / mask.sum(1, keepdim=True)
-        return self.whole(F.layer_norm(mean, mean.shape[1:]))
-
     def _inputs(self, before: torch.Tensor, text: torch.Tensor, mask: torch.Tensor) -> dict[str, torch.Tensor]:
         """What the layers are given for the text and the M + 1 patches that follow the start and the patches `before` (N, M, S).
 
@@ -165,7 +183,7 @@ class TokenTransformer(ModelMixin, ConfigMixin):
         (n, length), count = mask.shape, before.shape[1] + 1
         assert length <= self.config.max_text, f"at most {self.config.max_text} tokens of text, got {length}"
         picture = torch.cat([self.start.expand(n, 1, -1), self._embed(before)], dim=1)  # each at the place of the patch after it
-        picture = picture + self.position[:count] + self._mean(text, mask)[:, None]
+        picture = picture + self.position[:count] + self.whole(mean_word(text, mask))[:, None]
         places = torch.arange(count, device=mask.device) + self.config.max_text
         positions = torch.cat([torch.arange(length, device=mask.device), places]).expand(n, -1)
         return {
@@ -177,6 +195,12 @@ class TokenTransformer(ModelMixin, ConfigMixin):
     def _embed(self, patches: torch.Tensor) -> torch.Tensor:
         """Tokens of patches (..., S) -> (..., D)."""
         return self.token(patches + self.shift).sum(-2)
+
+
+def mean_word(text: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    """The whole text (N, L, T) with its mask (N, L) as one vector (N, T) of mean 0 and variance 1."""
+    mean = (text * mask[..., None]).sum(1) / mask.sum(1, keepdim=True)
+    return F.layer_norm(mean, mean.shape[1:])
 
 
 def loss(model: TokenTransformer, tokens: torch.Tensor, text: tuple[torch.Tensor, torch.Tensor]) -> dict[str, torch.Tensor]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +20,23 @@ from engines.training.captions import WordBank
 from engines.training.loop import Recipe, Trainer
 
 TOKENIZER = "tokenizer"  # variant, and folder beside the Transformer
+
+
+@dataclass(frozen=True)
+class TokenRecipe(Recipe):
+    """everything: share of the captions that name every attribute. What a caption leaves open teaches nothing about words."""
+
+    everything: float = 0.6
+
+
 RECIPES = {
     "digits": {
         "default": Recipe(minutes=36, batch_size=32, learning_rate=1.5e-3, weight_decay=0.05, betas=(0.9, 0.98)),
         "large": Recipe(minutes=10, batch_size=256, learning_rate=2e-3, weight_decay=0.05, betas=(0.9, 0.98)),
     },
     "faces": {
-        "default": Recipe(minutes=75, batch_size=12, learning_rate=2.5e-3, weight_decay=0.05, betas=(0.9, 0.98)),
-        "large": Recipe(minutes=10, batch_size=512, learning_rate=2e-3, weight_decay=0.05, betas=(0.9, 0.98)),
+        "default": TokenRecipe(minutes=75, batch_size=12, learning_rate=2.5e-3, weight_decay=0.05, betas=(0.9, 0.98)),
+        "large": TokenRecipe(minutes=10, batch_size=512, learning_rate=2e-3, weight_decay=0.05, betas=(0.9, 0.98)),
     },
     "faces-tokenizer": {
         "default": Recipe(minutes=30, batch_size=8, learning_rate=2e-3),
@@ -38,12 +48,13 @@ RECIPES = {
 class TokenTrainer(Trainer):
     """Teaches a Transformer the tokens that a trained tokenizer makes of the pictures."""
 
-    bank_type = WordBank
-
-    def __init__(self, recipe: Recipe, tokenizer: fsq.FSQAutoencoder, *, text_dim: int, device: str):
+    def __init__(self, recipe: TokenRecipe, tokenizer: fsq.FSQAutoencoder, *, text_dim: int, device: str):
         self.tokenizer = tokenizer.to(device).eval().requires_grad_(False)
         model = token_transformer.TokenTransformer(tokenizer.codebook_size, tokenizer.grid, text_dim=text_dim)
         super().__init__(recipe, model, token_transformer.loss, device=device)
+
+    def bank(self, encoder: text.T5Encoder, labels: list[dict[str, str]]) -> WordBank:
+        return WordBank(encoder, labels, no_text=self.recipe.no_text, everything=self.recipe.everything)
 
     @torch.no_grad()
     def prepare(self, images: np.ndarray) -> torch.Tensor:

@@ -44,11 +44,15 @@ class CaptionBank:
 class WordBank:
     """A few captions for every training picture, as tokens; the text encoder turns a batch's into one vector per word."""
 
-    def __init__(self, encoder: text.T5Encoder, labels: list[dict[str, str]], *, no_text: float, seed: int = 0):
-        """no_text: share of pictures that get the empty caption."""
+    def __init__(
+        self, encoder: text.T5Encoder, labels: list[dict[str, str]], *, no_text: float, everything: float = 0.0, seed: int = 0
+    ):
+        """no_text: share of pictures that get the empty caption. everything: share of the captions that name every attribute."""
         self.encoder, self.no_text = encoder, no_text
         rng, captions_each = np.random.default_rng(seed), _captions_each(len(labels))
-        captions = [encoder.world.caption(label, rng) for label in labels for _ in range(captions_each)]
+        captions = [
+            encoder.world.compose(label, rng, everything=rng.random() < everything).text for label in labels for _ in range(captions_each)
+        ]
         size = encoder.max_tokens
         tokens = encoder.tokenizer(captions, padding="max_length", truncation=True, max_length=size, return_tensors="pt")
         self.tokens = tokens.input_ids.short().view(len(labels), captions_each, size)
