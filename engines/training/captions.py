@@ -44,9 +44,7 @@ class CaptionBank:
 class WordBank:
     """A few captions for every training picture, as tokens; the text encoder turns a batch's into one vector per word."""
 
-    def __init__(
-        self, encoder: text.T5Encoder, labels: list[dict[str, str]], *, no_text: float, everything: float = 0.0, seed: int = 0
-    ):
+    def __init__(self, encoder: text.T5Encoder, labels: list[dict[str, str]], *, no_text: float, everything: float = 0.0, seed: int = 0):
         """no_text: share of pictures that get the empty caption. everything: share of the captions that name every attribute."""
         self.encoder, self.no_text = encoder, no_text
         rng, captions_each = np.random.default_rng(seed), _captions_each(len(labels))
