@@ -5,7 +5,10 @@ from __future__ import annotations
 import re
 
 import pytest
-from browser import AXE, pixels, serious, skip, wait_until_done
+from browser import AXE, FIRST, pixels, serious, serve, skip, wait_until_done
+from fakes import Fake, make_machine
+
+import engines
 
 
 def test_the_table(open_page, fake_address):
@@ -19,11 +22,32 @@ def test_the_table(open_page, fake_address):
     tab.get_by_role("button", name="Look behind it: Quality, GAN").press("Enter")
     tab.get_by_role("heading", name="Quality: GAN").wait_for()
     assert tab.evaluate("document.activeElement.textContent") == "Quality: GAN"
+    assert "tab=table&world=digits&cell=quality.gan" in tab.url
     with tab.expect_download() as download:
         tab.get_by_role("button", name="Download as CSV").click()
     assert download.value.suggested_filename == "generative-playground-digits.csv"
-    again = open_page(fake_address, query="?tab=table")
-    again.get_by_role("rowheader").nth(6).wait_for()
+    again = open_page(fake_address, query="?tab=table&world=digits&cell=speed.diffusion")
+    again.get_by_role("heading", name="Speed: Diffusion").wait_for()
+    again.get_by_role("tab", name="Learn").click()
+    again.get_by_role("link", name="Quality", exact=True).first.wait_for()
+    assert "cell" not in again.url
+
+
+@pytest.fixture(scope="module")
+def two_worlds():
+    """The address of a page on which both worlds count as trained."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(engines, "is_trained", lambda name: True)
+        yield from serve(make_machine(Fake), FIRST)
+
+
+def test_the_table_has_its_own_choice_of_a_world(open_page, two_worlds):
+    tab = open_page(two_worlds, query="?tab=table&world=digits")
+    tab.get_by_text("of 26 claims reproduced").wait_for()
+    tab.locator("#table-world").get_by_label("Cartoon faces").check()
+    tab.get_by_text("of 29 claims reproduced").wait_for()
+    tab.get_by_role("tab", name="Compare").click()
+    assert tab.locator("#choices").get_by_label("World").input_value() == "Cartoon faces"
 
 
 def test_a_lesson_has_a_link_that_restores_it(open_page, fake_address):

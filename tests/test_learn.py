@@ -182,8 +182,9 @@ def test_strengths_and_weaknesses_are_those_of_the_table(world, monkeypatch):
     for family in FAMILIES:
         assert [trait.row for trait in learn.lesson(family).traits].count("speed") == 1
         assert sorted(trait.row for trait in learn.lesson(family).traits) == sorted(row.key for row in table.ROWS)
-        items = re.findall(r"<li[^>]*><p><b><a href=\"\?tab=table\">(.*?)</a>.*?</p><p>(.*?)</p></li>", article(markup, family))
+        items = re.findall(r"<li[^>]*><p><b><a href=\"\?tab=table&amp;[^\"]*\">(.*?)</a>.*?</p><p>(.*?)</p></li>", article(markup, family))
         found = {name: re.sub("<.*?>", "", said) for name, said in items}
+        assert f'href="?tab=table&amp;world={world}&amp;cell=speed.{family}"' in article(markup, family)
         for row in table.ROWS:
             cell = cells.get((row.key, family))
             said = unescape(found[row.title])

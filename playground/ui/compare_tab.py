@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,6 +39,8 @@ class CompareTab:
     settings: Settings
     panes: gr.HTML
     linked: gr.State  # counts the orders that came by link and are to be drawn at once
+    choose: Callable[[str], dict[Any, Any]]  # a world -> updates of the components `chosen`
+    chosen: list[gr.components.Component]
 
     @property
     def inputs(self) -> set[gr.components.Component]:
@@ -104,7 +106,7 @@ def build(machine: Machine, runs: Runs, start: Order) -> CompareTab:
     panes = panes_component.build(runs, start.world)
     with gr.Accordion("Advanced settings", open=False, elem_id="settings"):
         settings = settings_panel.build(start.world)
-    tab = CompareTab(start, world, prompt, seed, num_images, pace, settings, panes, linked=gr.State(0))
+    linked = gr.State(0)
 
     # 2. Handlers
     def draw_order(values: dict[Any, Any], request: gr.Request) -> Iterator[dict[str, Any]]:
@@ -124,6 +126,9 @@ def build(machine: Machine, runs: Runs, start: Order) -> CompareTab:
         first = worlds.load(name).examples[0]
         return {**buttons, **settings.show(name), prompt: first, panes: view(Comparison(Order(name)), started=time.time())}
 
+    chosen = [*examples, *settings.groups.values(), prompt, panes]
+    tab = CompareTab(start, world, prompt, seed, num_images, pace, settings, panes, linked, choose_world, chosen)
+
     # 3. Wiring
     draw_now = {
         "fn": draw_order,
@@ -142,7 +147,7 @@ def build(machine: Machine, runs: Runs, start: Order) -> CompareTab:
         button.click(lambda text: text, button, prompt, **quick).then(**draw_now)
     dice.click(lambda: random.randint(0, MAX_SEED), None, seed, **quick).then(**draw_now)
     stop.click(stop_run, None, None, **quick)
-    world.input(choose_world, world, [*examples, *settings.groups.values(), prompt, panes], **quick)
+    world.input(choose_world, world, chosen, **quick)
     return tab
 
 

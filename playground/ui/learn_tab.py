@@ -21,7 +21,7 @@ from playground.ui.table_tab import MARKS, VERDICTS
 
 SCRIPT = Path(__file__).with_name("learn.js")
 PAPERS = "papers"  # the page behind those of the families
-TABLE = "?tab=table"
+TABLE = "?tab=table&world={world}"
 
 
 def build() -> gr.HTML:
@@ -112,18 +112,19 @@ def _formula(formula: Formula) -> str:
 
 
 def _traits(world: str, lesson: Lesson, cells: dict[str, Cell]) -> str:
-    items = {good: "".join(_trait(t, cells.get(t.row)) for t in lesson.traits if t.good == good) for good in (True, False)}
+    items = {good: "".join(_trait(world, t, cells.get(t.row)) for t in lesson.traits if t.good == good) for good in (True, False)}
     lists = f"<div><h4>Strengths</h4><ul>{items[True]}</ul></div><div><h4>Weaknesses</h4><ul>{items[False]}</ul></div>"
     source = f"""<p>What one would expect, and below it what the course says and what was measured here in the world
-        “{escape(worlds.load(world).title)}”. <a href="{TABLE}">The table</a> says how.</p>"""
+        “{escape(worlds.load(world).title)}”. <a href="{escape(TABLE.format(world=world))}">The table</a> says how.</p>"""
     return _section("Strengths and weaknesses", f'{source}<div class="pair traits">{lists}</div>')
 
 
-def _trait(trait: Trait, cell: Cell | None) -> str:
+def _trait(world: str, trait: Trait, cell: Cell | None) -> str:
     row = next(row for row in table.ROWS if row.key == trait.row)
     found = _found(cell) if cell else "not asked in this world"
     verdict = f' data-verdict="{escape(cell.verdict)}"' if cell else ""
-    link = f'<a href="{TABLE}">{escape(row.title)}</a>'
+    address = TABLE.format(world=world) + (f"&cell={cell.row.key}.{cell.family}" if cell else "")
+    link = f'<a href="{escape(address)}">{escape(row.title)}</a>'
     return f"<li{verdict}><p><b>{link}.</b> {escape(trait.text)}</p><p>{found}</p></li>"
 
 

@@ -48,7 +48,7 @@ def build(machine: Machine, start: Order | None = None) -> gr.Blocks:
             with gr.Tab("Compare", id=TABS[0]) as compare_part:
                 compared = compare_tab.build(machine, Runs(), start or default_order())
             with gr.Tab("The table", id=TABS[1]) as table_part:
-                table, plots = table_tab.build(), charts.build()
+                table_world, table, plots = table_tab.choose_world(compared.start.world), table_tab.build(), charts.build()
                 again.build(background, folder / "measured", compared.world)
             with gr.Tab("Explore", id=TABS[2]) as explore_part:
                 items = explore_tab.build(machine, compared.start.world)
@@ -68,27 +68,25 @@ def build(machine: Machine, start: Order | None = None) -> gr.Blocks:
                     chosen[shown] = gr.Tabs(selected=query["item"])
             return {**restored(compared, query), **chosen}
 
+        def turn_to(world: str) -> dict[Any, Any]:
+            return {compared.world: world, **compared.choose(world)}
+
         # 3. Wiring
         outputs = [*compared.inputs, *compared.settings.groups.values(), compared.panes, compared.linked, tabs, items, training_items]
         demo.load(restore, None, outputs, show_progress="hidden", api_visibility="private")
         for part, name in zip((compare_part, table_part, explore_part, training_part, learn_part), TABS, strict=True):
             part.select(None, None, None, js=_remember_tab(name), api_visibility="private")
         shows = ((table_part, table_tab.show, table), (table_part, charts.draw, plots), (learn_part, learn_tab.show, learnt))
+        quick: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
         for part, show, shown in shows:
-            gr.on(
-                [demo.load, part.select, compared.world.change],
-                show,
-                compared.world,
-                shown,
-                queue=False,
-                show_progress="hidden",
-                api_visibility="private",
-            )
+            gr.on([demo.load, part.select, compared.world.change], show, compared.world, shown, **quick)
+        table_world.input(turn_to, table_world, [compared.world, *compared.chosen], **quick)
+        compared.world.change(lambda world: world, compared.world, table_world, **quick)
     return demo
 
 
 def restored(tab: CompareTab, query: dict[str, str]) -> dict[Any, Any]:
-    """Updates that put the order of a link into the page and have it drawn; a bad link is explained.
+    """Updates that put the order of a link into the page and have it drawn if it leads there; a bad link is explained.
 
     Without an order in the link nothing is touched: the visitor may be typing already. A link to an item of a tab holds none.
     """
@@ -98,7 +96,7 @@ def restored(tab: CompareTab, query: dict[str, str]) -> dict[Any, Any]:
         order = link.read(query, default=tab.start)
     except ValueError as error:
         return {**tab.show_order(tab.start), tab.panes: refused(tab.start.world, f"This link cannot be restored: {error}", time.time())}
-    return {**tab.show_order(order), tab.linked: 1}
+    return {**tab.show_order(order), tab.linked: int(query.get("tab", TABS[0]) == TABS[0])}
 
 
 def launch(demo: gr.Blocks, **options: Any) -> tuple[Any, str, str | None]:
@@ -174,5 +172,6 @@ def _remember_tab(name: str) -> str:
         if (!opened) return;
         const url = new URL(location.href);
         url.searchParams.set("tab", "{name}");
+        url.searchParams.delete("cell");
         history.replaceState(null, "", url);
     }}"""

@@ -1,4 +1,7 @@
 // The script of the table (table_tab.py): a cell opens what stands behind it, the table is downloaded or printed.
+// The address says which cell is open, "?tab=table&world=digits&cell=quality.gan", and is followed once.
+
+let followed = false;
 
 element.addEventListener("click", async (event) => {
   const button = event.target.closest("button[data-action]");
@@ -7,13 +10,33 @@ element.addEventListener("click", async (event) => {
   if (action === "print") window.print();
   if (action === "csv") save(await server.as_csv(world), `generative-playground-${world}.csv`);
   if (action === "detail") {
-    const detail = element.querySelector(".detail");
-    detail.innerHTML = await server.detail({ world, row, family }); // escaped by the server, nothing in it was typed by a visitor
-    for (const other of element.querySelectorAll("button[aria-expanded]")) other.setAttribute("aria-expanded", other === button);
-    detail.querySelector("h3, p").focus();
-    detail.scrollIntoView({ block: "start", behavior: "smooth" });
+    const kept = [...new URLSearchParams(location.search)].filter(([key]) => key === "walk" || key.startsWith("__"));
+    history.replaceState(null, "", `?${new URLSearchParams([["tab", "table"], ["world", world], ["cell", `${row}.${family}`], ...kept])}`);
+    open(button);
   }
 });
+
+async function open(button) {
+  const { world, row, family } = button.dataset;
+  const detail = element.querySelector(".detail");
+  detail.innerHTML = await server.detail({ world, row, family }); // escaped by the server, nothing in it was typed by a visitor
+  for (const other of element.querySelectorAll("button[aria-expanded]")) other.setAttribute("aria-expanded", other === button);
+  detail.querySelector("h3, p").focus();
+  detail.scrollIntoView({ block: "start", behavior: "smooth" });
+}
+
+function follow() {
+  const query = new URLSearchParams(location.search);
+  const cell = query.get("cell");
+  if (followed || query.get("tab") !== "table" || !cell) return;
+  const buttons = [...element.querySelectorAll("button[data-action='detail']")];
+  const wanted = buttons.find(({ dataset }) => `${dataset.row}.${dataset.family}` === cell && dataset.world === (query.get("world") ?? dataset.world));
+  followed = Boolean(wanted);
+  if (wanted) open(wanted);
+}
+
+watch("value", follow);
+follow();
 
 function save(text, name) {
   const link = document.createElement("a");

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import gradio as gr
 
+import engines
 from engines import FAMILIES, CheckpointError, worlds
 from playground import figures, table
 from playground.figures import Figures
@@ -26,6 +27,13 @@ CSV_COLUMNS = (
     *("world", "row", "engine", "course", "measured", "value", "low", "high", "unit", "n"),
     *("verdict", "method", "seed", "machine", "commit", "reference"),
 )
+
+
+def choose_world(start: str) -> gr.Radio:
+    """The choice of a world, where there is one."""
+    names = engines.world_names()
+    titles = [(worlds.load(name).title, name) for name in names]
+    return gr.Radio(titles, value=start, label="World", visible=len(names) > 1, elem_id="table-world")
 
 
 def build() -> gr.HTML:
