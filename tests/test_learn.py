@@ -49,6 +49,11 @@ def check_query(query: str) -> None:
     if "item" in said:
         check_item(said)
         return
+    if "cell" in said:
+        row, _, family = said.pop("cell").partition(".")
+        assert said["tab"] == "table"
+        assert row in {row.key for row in table.rows(said["world"])}
+        assert family in FAMILIES
     order = link.read(said, default=START)
     for family, values in order.settings.items():
         engines.engine_type(f"{order.world}/{family}").params_type(**values)
