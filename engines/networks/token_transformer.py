@@ -4,7 +4,8 @@ One position of the Transformer stands for a patch of 2x2 tokens; a small networ
 knowing those before it (after the RQ-Transformer of Lee et al. 2022, arXiv:2203.01941). That takes a quarter of the positions, which is
 what costs. The layers are those of Llama (transformers); in front stands what the text encoder makes of each word. The whole text, the mean
 of the words, is heard besides at every position and by the small network: from the last rows the words are far away, what they say decides
-few of the many tokens, and a network that is small and young does not find them.
+few of the many tokens, and a network that is small and young does not find them. For the same reason training may hide earlier patches
+(word dropout, Bowman et al. 2016, arXiv:1511.06349): where there is nothing to copy from, the text has to say it.
 """
 
 from __future__ import annotations
@@ -52,10 +53,12 @@ class Speller(nn.Module):
         """The whole text (N, T), once for all tokens of a picture."""
         return Told(self.shift(text), 1 + self.gain(text))
 
-    def forward(self, hidden: torch.Tensor, tokens: torch.Tensor, told: Told) -> torch.Tensor:
-        """All tokens of patches at once: (N, P, D) and (N, P, S) -> logits (N, P, S, K)."""
-        before = self.before(tokens[..., :-1] + self.place).cumsum(2)  # (N, P, S - 1, D)
-        x = hidden[:, :, None] + self.order + F.pad(before, (0, 0, 1, 0))  # (N, P, S, D)
+    def forward(self, hidden: torch.Tensor, tokens: torch.Tensor, told: Told, seen: torch.Tensor | None = None) -> torch.Tensor:
+        """All tokens of patches at once: (N, P, D) and (N, P, S) -> logits (N, P, S, K). seen: as for `TokenTransformer.forward`."""
+        before = self.before(tokens[..., :-1] + self.place)  # (N, P, S - 1, D)
+        if seen is not None:
+            before = before * seen[..., None, None]
+        x = hidden[:, :, None] + self.order + F.pad(before.cumsum(2), (0, 0, 1, 0))  # (N, P, S, D)
         return self._score(x, Told(told.shift[:, None, None], told.gain[:, None, None]))
 
     def next(self, hidden: torch.Tensor, said: torch.Tensor, told: Told) -> torch.Tensor:
@@ -134,10 +137,13 @@ class TokenTransformer(ModelMixin, ConfigMixin):
         parts = patches.view(-1, h // SIDE, w // SIDE, SIDE, SIDE)
         return parts.transpose(2, 3).reshape(-1, h, w)
 
-    def forward(self, tokens: torch.Tensor, text: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        """All tokens at once, for training: (N, P, S) and text (N, L, D) with its mask (N, L) -> logits (N, P, S, K)."""
-        hidden = self.llama(**self._inputs(tokens[:, :-1], text, mask)).last_hidden_state
-        return self.speller(hidden[:, text.shape[1] :], tokens, self.speller.hear(mean_word(text, mask)))
+    def forward(self, tokens: torch.Tensor, text: torch.Tensor, mask: torch.Tensor, seen: torch.Tensor | None = None) -> torch.Tensor:
+        """All tokens at once, for training: (N, P, S) and text (N, L, D) with its mask (N, L) -> logits (N, P, S, K).
+
+        seen: (N, P), 1 for patches that the tokens after them may see and 0 for those that are hidden from them; None hides none.
+        """
+        hidden = self.llama(**self._inputs(tokens[:, :-1], text, mask, seen)).last_hidden_state
+        return self.speller(hidden[:, text.shape[1] :], tokens, self.speller.hear(mean_word(text, mask)), seen)
 
     def attend(self, tokens: torch.Tensor, text: torch.Tensor, mask: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """As `forward`, and where every position looks: logits (N, P, S, K) and attention (N, P, L + P), the mean over layers and heads.
@@ -175,14 +181,19 @@ class TokenTransformer(ModelMixin, ConfigMixin):
         ).last_hidden_state
         return hidden[:, -1]
 
-    def _inputs(self, before: torch.Tensor, text: torch.Tensor, mask: torch.Tensor) -> dict[str, torch.Tensor]:
+    def _inputs(
+        self, before: torch.Tensor, text: torch.Tensor, mask: torch.Tensor, seen: torch.Tensor | None = None
+    ) -> dict[str, torch.Tensor]:
         """What the layers are given for the text and the M + 1 patches that follow the start and the patches `before` (N, M, S).
 
         A patch's position does not depend on how long the text is, so padding changes nothing.
         """
         (n, length), count = mask.shape, before.shape[1] + 1
         assert length <= self.config.max_text, f"at most {self.config.max_text} tokens of text, got {length}"
-        picture = torch.cat([self.start.expand(n, 1, -1), self._embed(before)], dim=1)  # each at the place of the patch after it
+        said = self._embed(before)  # (N, M, D)
+        if seen is not None:
+            said = said * seen[:, :-1, None]
+        picture = torch.cat([self.start.expand(n, 1, -1), said], dim=1)  # each at the place of the patch after it
         picture = picture + self.position[:count] + self.whole(mean_word(text, mask))[:, None]
         places = torch.arange(count, device=mask.device) + self.config.max_text
         positions = torch.cat([torch.arange(length, device=mask.device), places]).expand(n, -1)
@@ -203,7 +214,16 @@ def mean_word(text: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
     return F.layer_norm(mean, mean.shape[1:])
 
 
-def loss(model: TokenTransformer, tokens: torch.Tensor, text: tuple[torch.Tensor, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """Mean negative log-likelihood of a token in nats. tokens: (N, P, S); text: (N, L, D) and its mask (N, L)."""
-    logits = model(tokens, *text)  # (N, P, S, K)
+def loss(
+    model: TokenTransformer, tokens: torch.Tensor, text: tuple[torch.Tensor, torch.Tensor], *, hidden: float = 0.0
+) -> dict[str, torch.Tensor]:
+    """Mean negative log-likelihood of a token in nats. tokens: (N, P, S); text: (N, L, D) and its mask (N, L).
+
+    hidden: largest share of its patches that a picture hides from the tokens after them; each picture draws its own share below it.
+    """
+    seen = None
+    if hidden:
+        shares = hidden * torch.rand(len(tokens), 1, device=tokens.device)
+        seen = (torch.rand(tokens.shape[:2], device=tokens.device) >= shares).float()
+    logits = model(tokens, *text, seen)  # (N, P, S, K)
     return {"loss": F.cross_entropy(logits.float().flatten(0, 2), tokens.flatten())}

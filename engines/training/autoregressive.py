@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +25,17 @@ TOKENIZER = "tokenizer"  # variant, and folder beside the Transformer
 
 @dataclass(frozen=True)
 class TokenRecipe(Recipe):
-    """everything: share of the captions that name every attribute. What a caption leaves open teaches nothing about words."""
+    """everything: share of the captions that name every attribute. What a caption leaves open teaches nothing about words.
+
+    hidden: share of a picture's patches hidden from later ones, at most and at the start of the run; it falls to none at 70 % of it.
+    """
 
     everything: float = 0.6
+    hidden: float = 1.0
+
+    def hidden_at(self, progress: float) -> float:
+        """The largest share hidden at `progress` 0 ... 1 of the run; it falls linearly."""
+        return self.hidden * max(0.0, 1 - progress / 0.7)
 
 
 RECIPES = {
@@ -52,6 +61,10 @@ class TokenTrainer(Trainer):
         self.tokenizer = tokenizer.to(device).eval().requires_grad_(False)
         model = token_transformer.TokenTransformer(tokenizer.codebook_size, tokenizer.grid, text_dim=text_dim)
         super().__init__(recipe, model, token_transformer.loss, device=device)
+
+    def set_progress(self, progress: float) -> None:
+        super().set_progress(progress)
+        self.loss = partial(token_transformer.loss, hidden=self.recipe.hidden_at(progress))
 
     def bank(self, encoder: text.T5Encoder, labels: list[dict[str, str]]) -> WordBank:
         return WordBank(encoder, labels, no_text=self.recipe.no_text, everything=self.recipe.everything)
