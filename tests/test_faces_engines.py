@@ -148,6 +148,17 @@ def test_a_token_hears_only_what_came_before():
 
 
 @torch.no_grad()
+def test_a_hidden_patch_is_heard_by_no_token():
+    transformer = token_painter().transformer
+    words, mask, said = torch.randn(1, 6, 32), torch.ones(1, 6, dtype=torch.long), torch.randint(16, (1, 64, 4))
+    changed, seen = said.clone(), torch.ones(1, 64)
+    changed[0, 20] = (changed[0, 20] + 1) % 16
+    seen[0, 20] = 0
+    assert torch.equal(transformer(said, words, mask, seen), transformer(changed, words, mask, seen))
+    assert torch.equal(transformer(said, words, mask, torch.ones(1, 64)), transformer(said, words, mask))
+
+
+@torch.no_grad()
 def test_cached_decoding_equals_uncached_and_padding_changes_nothing():
     transformer = token_painter().transformer
     words, said = torch.randn(2, 6, 32), torch.randint(16, (2, 64, 4))

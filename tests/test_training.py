@@ -19,7 +19,7 @@ from engines.networks.pixel_unet import make_unet
 from engines.networks.row_pixelcnn import RowPixelCNN
 from engines.networks.row_pixelcnn import loss as autoregressive_loss
 from engines.training import __main__ as training
-from engines.training import autoencoder, captions, loop, snapshots
+from engines.training import autoencoder, autoregressive, captions, loop, snapshots
 from engines.training import text as text_recipe
 from engines.training import vae as vae_recipes
 
@@ -258,6 +258,18 @@ def test_the_weight_of_the_kl_term_falls_in_the_first_half():
     assert [weight.item() for weight in losses] == pytest.approx([500, 5], rel=1e-2)
     with pytest.raises(ValueError, match="beta and fall must be positive"):
         vae_recipes.VAERecipe(1, 1, 1e-3, beta=0.0)
+
+
+def test_tokens_are_hidden_at_first_and_not_at_the_end():
+    recipe = autoregressive.RECIPES["faces"]["default"]
+    assert [recipe.hidden_at(progress) for progress in (0, 0.35, 0.7, 1)] == pytest.approx([1, 0.5, 0, 0])
+    model = token_transformer.TokenTransformer(16, (4, 2), width=32, layers=1, heads=2, text_dim=16)
+    tokens = torch.randint(16, (4, 2, 4), generator=torch.Generator().manual_seed(0))
+    text = torch.randn(4, 3, 16), torch.ones(4, 3, dtype=torch.long)
+    torch.manual_seed(0)
+    hidden, whole = (token_transformer.loss(model, tokens, text, hidden=share)["loss"] for share in (1.0, 0.0))
+    assert torch.equal(whole, token_transformer.loss(model, tokens, text)["loss"])
+    assert not torch.equal(hidden, whole)
 
 
 def test_average_remembers_a_fixed_share_of_the_run():
