@@ -25,10 +25,7 @@ TOKENIZER = "tokenizer"  # variant, and folder beside the Transformer
 
 @dataclass(frozen=True)
 class TokenRecipe(Recipe):
-    """everything: share of the captions that name every attribute. What a caption leaves open teaches nothing about words.
-
-    hidden: share of a picture's patches hidden from later ones, at most and at the start of the run; it falls to none at 70 % of it.
-    """
+    """hidden: share of a picture's patches hidden from later ones, at most and at the start of the run; it falls to none at 70 % of it."""
 
     everything: float = 0.6
     hidden: float = 1.0
@@ -57,6 +54,8 @@ RECIPES = {
 class TokenTrainer(Trainer):
     """Teaches a Transformer the tokens that a trained tokenizer makes of the pictures."""
 
+    bank_type = WordBank
+
     def __init__(self, recipe: TokenRecipe, tokenizer: fsq.FSQAutoencoder, *, text_dim: int, device: str):
         self.tokenizer = tokenizer.to(device).eval().requires_grad_(False)
         model = token_transformer.TokenTransformer(tokenizer.codebook_size, tokenizer.grid, text_dim=text_dim)
@@ -65,9 +64,6 @@ class TokenTrainer(Trainer):
     def set_progress(self, progress: float) -> None:
         super().set_progress(progress)
         self.loss = partial(token_transformer.loss, hidden=self.recipe.hidden_at(progress))
-
-    def bank(self, encoder: text.T5Encoder, labels: list[dict[str, str]]) -> WordBank:
-        return WordBank(encoder, labels, no_text=self.recipe.no_text, everything=self.recipe.everything)
 
     @torch.no_grad()
     def prepare(self, images: np.ndarray) -> torch.Tensor:

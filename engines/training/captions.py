@@ -17,13 +17,13 @@ MOST_CAPTIONS = 120_000  # kept by a bank
 class CaptionBank:
     """Text embeddings of many captions for every combination of attributes, so that training never runs the text encoder."""
 
-    def __init__(self, encoder: text.TextEncoder, labels: list[dict[str, str]], *, no_text: float, seed: int = 0):
-        """no_text: share of pictures that get the empty caption."""
+    def __init__(self, encoder: text.TextEncoder, labels: list[dict[str, str]], *, no_text: float, everything: float = 0.0, seed: int = 0):
+        """no_text: share of pictures that get the empty caption. everything: share of the captions that name every attribute."""
         combinations = sorted({tuple(label.items()) for label in labels})
         numbers = {combination: i for i, combination in enumerate(combinations)}
         self.rows = torch.tensor([numbers[tuple(label.items())] for label in labels])
         rng, captions_each = np.random.default_rng(seed), _captions_each(len(combinations))
-        captions = [encoder.world.caption(dict(c), rng) for c in combinations for _ in range(captions_each)]
+        captions = [_compose(encoder.world, dict(c), rng, everything) for c in combinations for _ in range(captions_each)]
         by_length = sorted(range(len(captions)), key=lambda i: len(captions[i]))  # so that little of a batch is padding
         embeddings = torch.empty(len(captions), encoder.dim, device=encoder.device)
         for part in batched(by_length, 512):
@@ -45,12 +45,10 @@ class WordBank:
     """A few captions for every training picture, as tokens; the text encoder turns a batch's into one vector per word."""
 
     def __init__(self, encoder: text.T5Encoder, labels: list[dict[str, str]], *, no_text: float, everything: float = 0.0, seed: int = 0):
-        """no_text: share of pictures that get the empty caption. everything: share of the captions that name every attribute."""
+        """no_text and everything: as for a `CaptionBank`."""
         self.encoder, self.no_text = encoder, no_text
         rng, captions_each = np.random.default_rng(seed), _captions_each(len(labels))
-        captions = [
-            encoder.world.compose(label, rng, everything=rng.random() < everything).text for label in labels for _ in range(captions_each)
-        ]
+        captions = [_compose(encoder.world, label, rng, everything) for label in labels for _ in range(captions_each)]
         size = encoder.max_tokens
         tokens = encoder.tokenizer(captions, padding="max_length", truncation=True, max_length=size, return_tensors="pt")
         self.tokens = tokens.input_ids.short().view(len(labels), captions_each, size)
@@ -77,6 +75,11 @@ class LabelBank:
     def draw(self, chosen: torch.Tensor, rng: torch.Generator) -> torch.Tensor:
         """Attributes (N, V) of the chosen images (N,)."""
         return self.values[chosen]
+
+
+def _compose(world: Any, label: dict[str, str], rng: np.random.Generator, everything: float) -> str:
+    """A caption for these attributes, which names all of them in a share `everything` of the cases."""
+    return world.compose(label, rng, everything=rng.random() < everything).text
 
 
 def _captions_each(rows: int) -> int:

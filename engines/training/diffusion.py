@@ -27,8 +27,8 @@ RECIPES = {
         "large": Recipe(minutes=10, batch_size=512, learning_rate=2e-3),
     },
     "faces": {
-        "default": Recipe(minutes=90, batch_size=64, learning_rate=8e-4, weight_decay=0.01),
-        "large": Recipe(minutes=10, batch_size=512, learning_rate=1e-3, weight_decay=0.01),
+        "default": Recipe(minutes=90, batch_size=64, learning_rate=8e-4, weight_decay=0.01, everything=0.6),
+        "large": Recipe(minutes=10, batch_size=512, learning_rate=1e-3, weight_decay=0.01, everything=0.6),
     },
     "faces-autoencoder": {
         "default": Recipe(minutes=30, batch_size=8, learning_rate=2e-3),

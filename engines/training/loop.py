@@ -39,7 +39,11 @@ WARMUP = 0.02  # share of the budget in which the learning rate rises
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a network was trained; saved in its card. `minutes` is the budget on two CPU cores."""
+    """How a network was trained; saved in its card. `minutes` is the budget on two CPU cores.
+
+    no_text: share of pictures shown without their caption. everything: share of the captions that name every attribute; what a caption
+    leaves open teaches nothing about words.
+    """
 
     minutes: float
     batch_size: int
@@ -48,7 +52,8 @@ class Recipe:
     betas: tuple[float, float] = (0.9, 0.99)
     bf16: bool = True  # autocast, on processors that multiply in bfloat16
     max_grad_norm: float = 1.0
-    no_text: float = 0.1  # share of pictures shown without their caption
+    no_text: float = 0.1
+    everything: float = 0.0
 
 
 class Trainer:
@@ -80,7 +85,9 @@ class Trainer:
 
     def bank(self, encoder: text.TextEncoder, labels: list[dict[str, str]]) -> CaptionBank | LabelBank | WordBank | None:
         """The captions, or None where a network takes no text."""
-        return self.bank_type(encoder, labels, no_text=self.recipe.no_text) if self.bank_type else None
+        if self.bank_type is None:
+            return None
+        return self.bank_type(encoder, labels, no_text=self.recipe.no_text, everything=self.recipe.everything)
 
     def engine(self, kind: type[Engine] | None, encoder: text.TextEncoder) -> Engine | None:
         """The engine that draws with the average weights; None for a network that is only a part of one."""
