@@ -31,7 +31,7 @@ RECIPES = {
         "large": Recipe(minutes=10, batch_size=512, learning_rate=1e-3, weight_decay=0.01, everything=0.6),
     },
     "faces-autoencoder": {
-        "default": Recipe(minutes=30, batch_size=8, learning_rate=2e-3),
+        "default": Recipe(minutes=47, batch_size=8, learning_rate=2e-3),
         "large": Recipe(minutes=10, batch_size=192, learning_rate=1e-3),
     },
 }
