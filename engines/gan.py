@@ -52,6 +52,10 @@ class AdversarialEngine(Engine):
         """The discriminator's network."""
         raise NotImplementedError
 
+    def judged(self, x: torch.Tensor) -> torch.Tensor:
+        """What the discriminator looks at, of pictures (N, C, H, W): here the pictures themselves."""
+        return x
+
     @torch.inference_mode()
     def score(self, images: np.ndarray, prompts: tuple[str, ...]) -> np.ndarray:
         """Raises CheckpointError when the discriminator's weights are missing."""
@@ -59,7 +63,7 @@ class AdversarialEngine(Engine):
             folder = self.folder / DISCRIMINATOR
             with checkpoint.explain(folder, f"{self.world.name}/{self.family}"):
                 self.discriminator = self.load_discriminator(folder).to(self.device).eval()
-        x = to_float(images).to(self.device)
+        x = self.judged(to_float(images).to(self.device))
         return self.discriminator(x, self.text_encoder.encode(prompts)).cpu().numpy()
 
 

@@ -18,27 +18,23 @@ import torch
 from torch import nn
 
 from engines import checkpoint
+from engines.autoencoder import Autoencoded
 from engines.base import Engine, Frame, Rebuilt, Request, Stopwatch, generators, guidance_slider, own_pictures, paste
 from engines.diffusion import DiffusionParams
 from engines.images import enlarge, fill_unknown, known_places, to_float, to_uint8
 from engines.walk import draw_noise, lerp, shares_of
 
 
-class LatentDenoiser(nn.Module):
-    """The Transformer that denoises latents and the autoencoder (`vae`, as diffusers calls it) that turns them into pictures."""
+class LatentDenoiser(Autoencoded):
+    """The Transformer that denoises latents and the autoencoder (`vae`) that turns them into pictures."""
 
     def __init__(self, transformer: nn.Module, vae: nn.Module):
-        super().__init__()
+        super().__init__(vae)
         self.transformer = transformer
-        self.vae = vae
-
-    def decode(self, latents: torch.Tensor) -> torch.Tensor:
-        """Latents (N, C, h, w) of unit variance -> pictures (N, C, H, W) in [-1, 1]."""
-        return self.vae.decode(latents / self.vae.config.scaling_factor, return_dict=False)[0]
 
     def encode_known(self, x: torch.Tensor, mask: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Latents of pictures (N, C, H, W) of which only a part is known, and the mask (N, 1, h, w) of places that are known whole."""
-        latents = self.vae.encode(fill_unknown(x, mask)).latent * self.vae.config.scaling_factor
+        latents = self.encode(fill_unknown(x, mask))
         return latents, known_places(mask, latents.shape[2:])
 
 

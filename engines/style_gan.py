@@ -2,7 +2,8 @@
 
 The style w scales the channels of convolutions over a learnt constant (StyleGAN, Karras et al. 2019 and 2020, arXiv:1812.04948 and
 arXiv:1912.04958), and a discriminator that also reads the text judged it in training (relativistic loss, Huang et al. 2024,
-arXiv:2501.05441). Directions in the space of w can be found, moved along and drawn. Simplified: no noise inputs, no style mixing.
+arXiv:2501.05441). Both work on the latents of an autoencoder, the same as diffusion's, whose decoder shows them. Directions in the
+space of w can be found, moved along and drawn. Simplified: no noise inputs, no style mixing.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import torch
 from torch import nn
 
 from engines import checkpoint
+from engines.autoencoder import Autoencoded
 from engines.base import Frame, Params, Request, Stopwatch, generators, randn, slider
 from engines.gan import AdversarialEngine
 from engines.images import to_uint8
@@ -23,6 +25,18 @@ from engines.latent_search import search
 from engines.walk import along, draw_noise, lerp
 
 STYLES_AVERAGED = 64  # random vectors whose mean style is the centre of truncation
+
+
+class StylePainter(Autoencoded):
+    """The generator of latents and the autoencoder (`vae`) that turns them into pictures."""
+
+    def __init__(self, generator: nn.Module, vae: nn.Module):
+        super().__init__(vae)
+        self.generator = generator
+
+    def synthesize(self, w: torch.Tensor) -> torch.Tensor:
+        """Styles (N, style_dim) -> pictures (N, C, H, W) in [-1, 1]."""
+        return self.decode(self.generator.synthesize(w))
 
 
 @dataclass(frozen=True)
@@ -53,9 +67,15 @@ class StyleGANEngine(AdversarialEngine):
 
     @staticmethod
     def load_model(folder: Path) -> nn.Module:
+        from diffusers import AutoencoderDC
+
         from engines.networks.style_gan import StyleGenerator
 
-        return checkpoint.load(StyleGenerator, folder)
+        return StylePainter(checkpoint.load(StyleGenerator, folder), checkpoint.load(AutoencoderDC, folder / "vae"))
+
+    def save_model(self, folder: Path) -> None:
+        checkpoint.save(self.model.generator, folder)
+        checkpoint.save(self.model.vae, folder / "vae")
 
     @staticmethod
     def load_discriminator(folder: Path) -> nn.Module:
@@ -63,12 +83,20 @@ class StyleGANEngine(AdversarialEngine):
 
         return checkpoint.load(StyleDiscriminator, folder)
 
+    @property
+    def latent_dim(self) -> int:
+        """Numbers in a random vector z."""
+        return self.model.generator.config.latent_dim
+
+    def judged(self, x: torch.Tensor) -> torch.Tensor:
+        return self.model.encode(x)
+
     @torch.inference_mode()
     def generate(self, request: Request) -> Iterator[Frame]:
         params = self.params(request)
         watch = Stopwatch(self.device)
         with watch():
-            z = draw_noise((self.model.config.latent_dim,), request)  # (N, latent_dim)
+            z = draw_noise((self.latent_dim,), request)  # (N, latent_dim)
             w = along(request, lambda r: self._style(r, params), lerp)  # (N, style_dim)
         if known := self.known(request):
             yield from search(self.model.synthesize, w, known, request, watch)
@@ -78,7 +106,7 @@ class StyleGANEngine(AdversarialEngine):
         yield Frame(to_uint8(x), step=1, num_steps=1, nfe=1, seconds=watch.seconds, extra={"z": z.numpy(), "w": w.cpu().numpy()})
 
     def _style(self, request: Request, params: StyleGANParams) -> torch.Tensor:
-        z = randn((self.model.config.latent_dim,), generators(request))
+        z = randn((self.latent_dim,), generators(request))
         return self.map(z, request.prompts, truncation_psi=params.truncation_psi)
 
     @torch.inference_mode()
@@ -88,7 +116,7 @@ class StyleGANEngine(AdversarialEngine):
         The truncation trick of Karras et al. 2019 (appendix B), around a centre per text instead of one for all.
         """
         text = self.text_encoder.encode(prompts)  # (N, D)
-        w = self.model.map(z.to(self.device), text)
+        w = self.model.generator.map(z.to(self.device), text)
         if truncation_psi == 1:
             return w
         unique = list(dict.fromkeys(prompts))
@@ -113,6 +141,6 @@ class StyleGANEngine(AdversarialEngine):
     def _average_styles(self, text: torch.Tensor) -> torch.Tensor:
         """The mean style (N, style_dim) that random vectors give each text (N, D)."""
         n, d = text.shape
-        z = torch.randn(STYLES_AVERAGED, self.model.config.latent_dim, generator=torch.Generator().manual_seed(0)).to(self.device)
-        w = self.model.map(z.repeat(n, 1), text[:, None].expand(n, len(z), d).reshape(-1, d))  # (N * STYLES_AVERAGED, style_dim)
+        z = torch.randn(STYLES_AVERAGED, self.latent_dim, generator=torch.Generator().manual_seed(0)).to(self.device)
+        w = self.model.generator.map(z.repeat(n, 1), text[:, None].expand(n, len(z), d).reshape(-1, d))  # (N * STYLES_AVERAGED, style_dim)
         return w.view(n, len(z), -1).mean(1)

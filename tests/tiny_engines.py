@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 
 import torch
+from diffusers import AutoencoderDC
 
 from engines import Engine, autoregressive, diffusion, gan, latent_diffusion, style_gan, text, tokens, vae, worlds
 from engines.networks import conv_gan, conv_vae, fsq, linear_vae, pixel_unet, row_pixelcnn, token_transformer
@@ -50,11 +51,16 @@ def small_vae() -> conv_vae.ConvVAE:
 def latent_denoiser() -> latent_diffusion.LatentDenoiser:
     transformer = latent_networks.make_transformer((8, 8, 4), heads=2, head_dim=16, layers=2, text_dim=32)
     torch.nn.init.normal_(transformer.proj_out.weight, std=0.5)  # a fresh one hears nothing of the text
-    return latent_diffusion.LatentDenoiser(transformer, latent_networks.make_autoencoder(channels=(16, 16, 16, 16), latent_channels=4))
+    return latent_diffusion.LatentDenoiser(transformer, small_autoencoder())
 
 
-def style_generator() -> style_networks.StyleGenerator:
-    return style_networks.StyleGenerator(latent_dim=8, style_dim=16, mapping_layers=2, channels=(16, 8, 8, 8), text_dim=32)
+def style_painter() -> style_gan.StylePainter:
+    sizes = {"latent_dim": 8, "style_dim": 16, "mapping_layers": 2, "channels": 16, "blocks": 2}
+    return style_gan.StylePainter(style_networks.StyleGenerator((8, 8, 4), text_dim=32, **sizes), small_autoencoder())
+
+
+def small_autoencoder() -> AutoencoderDC:
+    return latent_networks.make_autoencoder(channels=(16, 16, 16, 16), latent_channels=4)
 
 
 TINY = {
@@ -65,7 +71,7 @@ TINY = {
     "digits/autoregressive": lambda: autoregressive.AutoregressiveEngine(row_pixel_cnn(), digits_encoder()),
     "digits/diffusion": lambda: diffusion.DiffusionEngine(pixel_unet.make_unet(channels=(32, 32), text_dim=128), digits_encoder(128)),
     "faces/vae": lambda: vae.AttributeVAEEngine(small_vae(), faces_encoder()),
-    "faces/gan": lambda: style_gan.StyleGANEngine(style_generator(), faces_encoder()),
+    "faces/gan": lambda: style_gan.StyleGANEngine(style_painter(), faces_encoder()),
     "faces/autoregressive": lambda: tokens.TokenEngine(token_painter(), faces_encoder()),
     "faces/diffusion": lambda: latent_diffusion.LatentDiffusionEngine(latent_denoiser(), faces_encoder()),
 }

@@ -1,6 +1,7 @@
-"""A StyleGAN-like generator (Karras et al. 2019 and 2020, arXiv:1912.04958) that takes text, and its discriminator.
+"""A StyleGAN-like generator (Karras et al. 2019 and 2020, arXiv:1912.04958) that takes text, and its discriminator, both over latents.
 
-Simplified: no noise inputs, no style mixing, no equalised learning rates; the text enters the mapping network beside z.
+They work on the latents that an autoencoder makes of pictures: an eighth of the side, so that what is drawn are things, not pixels.
+Simplified: one resolution, no noise inputs, no style mixing, no equalised learning rates; the text enters the mapping network beside z.
 """
 
 from __future__ import annotations
@@ -15,35 +16,33 @@ from torch import nn
 
 from engines.networks.adversarial import TextDiscriminator
 
-GAIN = 2**0.5  # keeps the variance through a leaky ReLU
-PATCH = 2  # side, in pixels, of what one place of the widest maps stands for; maps as wide as the picture cost most and say least
+BRANCH = 0.3  # of what a residual branch adds, before training
 
 
 class StyleGenerator(ModelMixin, ConfigMixin):
-    """z and text -> style w (mapping network) -> picture (modulated convolutions on a learnt constant)."""
+    """z and text -> style w (mapping network) -> latents of a picture (modulated convolutions on a learnt constant)."""
 
     @register_to_config
     def __init__(
         self,
-        image_shape: tuple[int, int, int] = (64, 64, 3),  # H, W, C; side = 4 * PATCH * 2 ** (len(channels) - 1)
-        latent_dim: int = 128,
+        latent_shape: tuple[int, int, int] = (8, 8, 16),  # h, w, C of what is drawn
+        latent_dim: int = 128,  # of z
         style_dim: int = 192,
         mapping_layers: int = 4,
-        channels: tuple[int, ...] = (192, 128, 96, 48),  # at sides 4, 8, 16, ...
+        channels: int = 192,
+        blocks: int = 3,
         text_dim: int = 192,
     ):
         super().__init__()
-        levels = len(channels)
-        assert image_shape[0] == image_shape[1] == 4 * PATCH << (levels - 1), f"{image_shape} does not fit {levels} levels"
+        h, w, c = latent_shape
         widths = [latent_dim + text_dim, *[style_dim] * mapping_layers]
         self.mapping = nn.Sequential(
             *(layer for pair in itertools.pairwise(widths) for layer in (nn.Linear(*pair), nn.LeakyReLU(0.2))), nn.LayerNorm(style_dim)
         )
-        self.constant = nn.Parameter(torch.randn(1, channels[0], 4, 4))
-        self.blocks = nn.ModuleList(
-            SynthesisBlock(before, after, style_dim, image_shape[2], grow=i > 0)
-            for i, (before, after) in enumerate(itertools.pairwise((channels[0], *channels)))
-        )
+        self.constant = nn.Parameter(torch.randn(1, channels, h, w))
+        self.blocks = nn.ModuleList(StyledBlock(channels, style_dim) for _ in range(blocks))
+        self.to_latents = ModulatedConv(channels, c, style_dim, size=1, demodulate=False)
+        nn.init.normal_(self.to_latents.conv.weight, std=0.5 / channels**0.5)
 
     def map(self, z: torch.Tensor, text: torch.Tensor) -> torch.Tensor:
         """(N, latent_dim), (N, D) -> styles w (N, style_dim)."""
@@ -51,37 +50,29 @@ class StyleGenerator(ModelMixin, ConfigMixin):
         return self.mapping(torch.cat([z, text], dim=1))
 
     def synthesize(self, w: torch.Tensor) -> torch.Tensor:
-        """Styles (N, style_dim) -> pictures (N, C, H, W) in [-1, 1]."""
-        x, picture = self.constant.expand(len(w), -1, -1, -1), None
+        """Styles (N, style_dim) -> latents (N, C, h, w) of unit variance."""
+        x = self.constant.expand(len(w), -1, -1, -1)
         for block in self.blocks:
-            x, picture = block(x, picture, w)
-        return picture.tanh()
+            x = block(x, w)
+        return self.to_latents(x, w)
 
     def forward(self, z: torch.Tensor, text: torch.Tensor) -> torch.Tensor:
         return self.synthesize(self.map(z, text))
 
 
-class SynthesisBlock(nn.Module):
-    """Double the side (unless it is the first), convolve, and add to the picture that the blocks before have built up.
+class StyledBlock(nn.Module):
+    """Two modulated convolutions whose result is added to what came in."""
 
-    The picture is PATCH times as wide as the map: each place of the map says the colours of a patch of pixels.
-    """
-
-    def __init__(self, before: int, after: int, style_dim: int, colors: int, *, grow: bool):
+    def __init__(self, channels: int, style_dim: int):
         super().__init__()
-        self.grow = ModulatedConv(before, after, style_dim, doubles=True) if grow else None
-        self.mix = ModulatedConv(after, after, style_dim)
-        self.to_color = ModulatedConv(after, colors * PATCH**2, style_dim, size=1, demodulate=False)
-        nn.init.normal_(self.to_color.conv.weight, std=0.1 / after**0.5)  # the first pictures are grey, not noise
+        self.first = ModulatedConv(channels, channels, style_dim)
+        self.second = ModulatedConv(channels, channels, style_dim)
+        self.gain = nn.Parameter(torch.full((1, channels, 1, 1), BRANCH))
 
-    def forward(self, x: torch.Tensor, picture: torch.Tensor | None, w: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """(N, before, h, w), the picture so far, styles -> (N, after, H, W) and the picture, (N, C, PATCH * H, PATCH * W)."""
-        if self.grow is not None:
-            x = GAIN * F.leaky_relu(self.grow(x, w), 0.2)
-            picture = F.interpolate(picture, scale_factor=2.0, mode="bilinear")
-        x = GAIN * F.leaky_relu(self.mix(x, w), 0.2)
-        color = F.pixel_shuffle(self.to_color(x, w), PATCH)
-        return x, color if picture is None else picture + color
+    def forward(self, x: torch.Tensor, w: torch.Tensor) -> torch.Tensor:
+        """(N, channels, h, w), styles (N, style_dim) -> the same shape."""
+        y = 2**0.5 * F.leaky_relu(self.first(x, w), 0.2)  # the factor keeps the variance
+        return x + self.gain * self.second(y, w)
 
 
 class ModulatedConv(nn.Module):
@@ -90,59 +81,69 @@ class ModulatedConv(nn.Module):
     Scaling inputs and outputs is the same as scaling the weights per image (Karras et al. 2020, equations 1 to 3), and quicker.
     """
 
-    def __init__(self, before: int, after: int, style_dim: int, *, size: int = 3, doubles: bool = False, demodulate: bool = True):
-        """doubles: double the side, by a transposed convolution."""
+    def __init__(self, before: int, after: int, style_dim: int, *, size: int = 3, demodulate: bool = True):
         super().__init__()
         self.scale = nn.Linear(style_dim, before)
         nn.init.ones_(self.scale.bias)
-        kind = nn.ConvTranspose2d(before, after, 4, stride=2, padding=1) if doubles else nn.Conv2d(before, after, size, padding=size // 2)
-        self.conv, self.doubles, self.demodulate = kind, doubles, demodulate
+        self.conv, self.demodulate = nn.Conv2d(before, after, size, padding=size // 2), demodulate
 
     def forward(self, x: torch.Tensor, w: torch.Tensor) -> torch.Tensor:
-        """(N, before, H, W), styles (N, style_dim) -> (N, after, H, W), or twice the side."""
+        """(N, before, H, W), styles (N, style_dim) -> (N, after, H, W)."""
         s = self.scale(w)  # (N, before)
-        x = x * s[:, :, None, None]
-        weight, bias = self.conv.weight, self.conv.bias[:, None, None]
-        if self.doubles:
-            y = F.conv_transpose2d(x, weight, stride=2, padding=1)
-            power = weight.square().sum((2, 3)) / 4  # (before, after); each output pixel meets a quarter of the kernel
-        else:
-            y = F.conv2d(x, weight, padding=self.conv.padding)
-            power = weight.square().sum((2, 3)).T  # (before, after)
+        weight = self.conv.weight
+        y = F.conv2d(x * s[:, :, None, None], weight, padding=self.conv.padding)
         if self.demodulate:
+            power = weight.square().sum((2, 3)).T  # (before, after)
             y = y * (s.square() @ power + 1e-8).rsqrt()[:, :, None, None]
-        return y + bias
+        return y + self.conv.bias[:, None, None]
 
 
 class StyleDiscriminator(TextDiscriminator, ModelMixin, ConfigMixin):
-    """Picture and text -> one score: higher means more like a real picture of that text. It also names what a picture shows."""
+    """Latents and text -> one score: higher means more like a real picture of that text. It also names what a picture shows."""
 
     @register_to_config
     def __init__(
         self,
-        image_shape: tuple[int, int, int] = (64, 64, 3),  # H, W, C
-        channels: tuple[int, ...] = (32, 80, 128, 192),  # at H / PATCH, H / PATCH / 2, ...
+        latent_shape: tuple[int, int, int] = (8, 8, 16),  # h, w, C; h and w even
+        channels: int = 192,
+        blocks: int = 2,  # at h, w; one more follows at half of it
         width: int = 256,  # of the features compared with the text
         num_values: tuple[int, ...] = (),  # of each attribute that it names
         text_dim: int = 192,
     ):
         super().__init__()
-        h, w, c = image_shape
-        layers: list[nn.Module] = [nn.PixelUnshuffle(PATCH), nn.Conv2d(c * PATCH**2, channels[0], 3, padding=1), nn.LeakyReLU(0.2)]
-        for before, after in itertools.pairwise(channels):
-            layers += [nn.Conv2d(before, after, 4, stride=2, padding=1), nn.LeakyReLU(0.2)]
-            layers += [nn.Conv2d(after, after, 3, padding=1), nn.LeakyReLU(0.2)]
-        self.body = nn.Sequential(*layers)
-        shrink = PATCH << (len(channels) - 1)
-        self.features = nn.Sequential(nn.Flatten(), nn.Linear((channels[-1] + 1) * (h // shrink) * (w // shrink), width), nn.LeakyReLU(0.2))
+        h, w, c = latent_shape
+        self.body = nn.Sequential(
+            nn.Conv2d(c, channels, 3, padding=1),
+            *(ResidualBlock(channels) for _ in range(blocks)),
+            nn.LeakyReLU(0.2),
+            nn.Conv2d(channels, channels, 4, stride=2, padding=1),
+            ResidualBlock(channels),
+            nn.LeakyReLU(0.2),
+        )
+        self.features = nn.Sequential(nn.Flatten(), nn.Linear((channels + 1) * (h // 2) * (w // 2), width), nn.LeakyReLU(0.2))
         self.text = nn.Linear(text_dim, width)
         self.score = nn.Linear(width, 1)
         self.answers = nn.Linear(width, sum(num_values))
-        for layer in [*self.body, *self.features]:
-            if isinstance(layer, nn.Conv2d | nn.Linear):
-                nn.init.kaiming_normal_(layer.weight, a=0.2)  # torch's own choice lets a signal fade through so many layers
-                nn.init.zeros_(layer.bias)
+        nn.init.kaiming_normal_(self.features[1].weight, a=0.2)  # torch's own choice would let the signal fade
 
     def name(self, features: torch.Tensor) -> list[torch.Tensor]:
-        """What `embed` makes of pictures, (N, width) -> logits (N, values) for each attribute."""
+        """What `embed` makes of latents, (N, width) -> logits (N, values) for each attribute."""
         return list(self.answers(features).split(self.config.num_values, dim=1))
+
+
+class ResidualBlock(nn.Module):
+    """Two convolutions whose result is added to what came in."""
+
+    def __init__(self, channels: int):
+        super().__init__()
+        self.first = nn.Conv2d(channels, channels, 3, padding=1)
+        self.second = nn.Conv2d(channels, channels, 3, padding=1)
+        self.gain = nn.Parameter(torch.full((1, channels, 1, 1), BRANCH))
+        for conv in (self.first, self.second):
+            nn.init.kaiming_normal_(conv.weight, a=0.2)
+            nn.init.zeros_(conv.bias)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(N, channels, h, w) -> the same shape."""
+        return x + self.gain * self.second(F.leaky_relu(self.first(F.leaky_relu(x, 0.2)), 0.2))

@@ -10,11 +10,12 @@ import torch
 from diffusers import AutoencoderDC
 from torch import nn
 
-from engines import checkpoint, text
+from engines import text
 from engines.base import Engine
 from engines.images import to_float
 from engines.latent_diffusion import LatentDenoiser
 from engines.networks import latent_diffusion, pixel_unet
+from engines.training import latents
 from engines.training.autoencoder import AutoencoderTrainer
 from engines.training.captions import WordBank
 from engines.training.loop import Recipe, Trainer
@@ -27,7 +28,7 @@ RECIPES = {
         "large": Recipe(minutes=10, batch_size=512, learning_rate=2e-3),
     },
     "faces": {
-        "default": Recipe(minutes=90, batch_size=64, learning_rate=8e-4, weight_decay=0.01, everything=0.6),
+        "default": Recipe(minutes=90, batch_size=16, learning_rate=8e-4, weight_decay=0.01, everything=0.6),
         "large": Recipe(minutes=10, batch_size=512, learning_rate=1e-3, weight_decay=0.01, everything=0.6),
     },
     "faces-autoencoder": {
@@ -38,22 +39,16 @@ RECIPES = {
 
 
 class LatentTrainer(Trainer):
-    """Teaches a Transformer to denoise the latents that a trained autoencoder makes of the pictures."""
+    """Teaches a Transformer that attends to the words of the text to denoise the latents that a trained autoencoder makes of pictures."""
 
     bank_type = WordBank
 
-    def __init__(self, recipe: Recipe, vae: AutoencoderDC, *, size: int, text_dim: int, device: str):
-        """size: side of the pictures."""
-        self.vae = vae.to(device).eval().requires_grad_(False)
-        side = size >> (len(vae.config.block_out_channels) - 1)
-        model = latent_diffusion.make_transformer((side, side, vae.config.latent_channels), text_dim=text_dim)
+    def __init__(self, recipe: Recipe, vae: AutoencoderDC, model: nn.Module, *, device: str):
+        self.vae = vae
         super().__init__(recipe, model, latent_diffusion.loss, device=device)
 
-    @torch.no_grad()
     def prepare(self, images: np.ndarray) -> torch.Tensor:
-        parts = (to_float(images[i : i + 128]).to(self.device) for i in range(0, len(images), 128))
-        latents = [self.vae.encode(part).latent.half().cpu() for part in parts]
-        return torch.cat(latents) * self.vae.config.scaling_factor  # (N, C, h, w)
+        return latents.encode(self.vae, images)
 
     def inputs(self, batch: torch.Tensor) -> torch.Tensor:
         return batch.float()
@@ -75,8 +70,8 @@ class LatentAutoencoderTrainer(AutoencoderTrainer):
     def save_model(self, engine: Engine | None, folder: Path) -> None:
         images, _ = self.world.load_images(split="validation", num_images=LATENTS_MEASURED)
         with torch.no_grad():
-            latents = self.average.encode(to_float(images).to(self.device)).latent
-        self.average.register_to_config(scaling_factor=1 / latents.std().item())
+            found = self.average.encode(to_float(images).to(self.device)).latent
+        self.average.register_to_config(scaling_factor=1 / found.std().item())
         super().save_model(engine, folder)
 
 
@@ -87,7 +82,6 @@ def make_trainer(world: Any, recipe: Recipe, *, variant: str, text_dim: int, dev
     if variant == AUTOENCODER:
         vae = latent_diffusion.make_autoencoder(world.image_shape)
         return LatentAutoencoderTrainer(recipe, vae, latent_diffusion.autoencoder_loss, world, device=device)
-    folder = checkpoint.ROOT / world.name / "diffusion" / "vae"
-    with checkpoint.explain(folder, f"{world.name}/diffusion-{AUTOENCODER}"):
-        vae = checkpoint.load(AutoencoderDC, folder)
-    return LatentTrainer(recipe, vae, size=world.image_shape[0], text_dim=text_dim, device=device)
+    vae = latents.load_autoencoder(world, device)
+    model = latent_diffusion.make_transformer(latents.latent_shape(vae, world.image_shape), text_dim=text_dim)
+    return LatentTrainer(recipe, vae, model, device=device)

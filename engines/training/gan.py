@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from diffusers import AutoencoderDC
 from torch import nn
 
 from engines import checkpoint
@@ -16,7 +18,9 @@ from engines.gan import DISCRIMINATOR
 from engines.networks.adversarial import UNSAID, discriminator_loss, generator_loss
 from engines.networks.conv_gan import ConvDiscriminator, ConvGenerator
 from engines.networks.style_gan import StyleDiscriminator, StyleGenerator
+from engines.style_gan import StylePainter
 from engines.text import TextEncoder
+from engines.training import latents
 from engines.training.captions import CaptionBank
 from engines.training.loop import Recipe, Trainer
 
@@ -93,7 +97,23 @@ class GANTrainer(Trainer):
 
 
 class StyleGANTrainer(GANTrainer):
-    """Its discriminator also names what a text asks for."""
+    """Works on the latents that a trained autoencoder makes of pictures; its discriminator also names what a text asks for."""
+
+    def __init__(self, recipe: GANRecipe, vae: AutoencoderDC, generator: nn.Module, discriminator: nn.Module, *, device: str):
+        super().__init__(recipe, generator, discriminator, device=device)
+        self.vae = vae
+
+    def prepare(self, images: np.ndarray) -> torch.Tensor:
+        return latents.encode(self.vae, images)
+
+    def inputs(self, batch: torch.Tensor) -> torch.Tensor:
+        return batch.float()
+
+    def engine(self, kind: type[Engine] | None, encoder: TextEncoder) -> Engine:
+        return kind(StylePainter(self.average, self.vae), encoder)
+
+    def shipped(self, kind: type[Engine] | None, folder: Path) -> nn.Module:
+        return kind.load_model(folder).generator
 
     def bank(self, encoder: TextEncoder, labels: list[dict[str, str]]) -> CaptionBank:
         self.heads = [encoder.heads[key] for key in encoder.world.attributes]
@@ -112,7 +132,8 @@ def make_trainer(world: Any, recipe: GANRecipe, *, variant: str, text_dim: int, 
     if world.name == "digits":
         networks = (network(world.image_shape, text_dim=text_dim) for network in (ConvGenerator, ConvDiscriminator))
         return GANTrainer(recipe, *networks, device=device)
-    num_values = tuple(map(len, world.attributes.values()))
-    generator = StyleGenerator(world.image_shape, text_dim=text_dim)
-    discriminator = StyleDiscriminator(world.image_shape, num_values=num_values, text_dim=text_dim)
-    return StyleGANTrainer(recipe, generator, discriminator, device=device)
+    vae = latents.load_autoencoder(world, device)
+    shape, num_values = latents.latent_shape(vae, world.image_shape), tuple(map(len, world.attributes.values()))
+    generator = StyleGenerator(shape, text_dim=text_dim)
+    discriminator = StyleDiscriminator(shape, num_values=num_values, text_dim=text_dim)
+    return StyleGANTrainer(recipe, vae, generator, discriminator, device=device)
