@@ -86,7 +86,7 @@ def test_the_discriminator_scores_any_picture(tmp_path):
     images = np.random.default_rng(0).integers(0, 256, (3, 64, 64, 3)).astype(np.uint8)
     with pytest.raises(CheckpointError, match=r"engines\.training faces/gan"):
         engine.score(images, (PROMPT,) * 3)
-    checkpoint.save(style_gan.StyleDiscriminator((8, 8, 4), channels=8, blocks=1, text_dim=32), tmp_path / gan.DISCRIMINATOR)
+    checkpoint.save(style_gan.StyleDiscriminator((8, 8, 4), channels=8, num_blocks=1, text_dim=32), tmp_path / gan.DISCRIMINATOR)
     scores = engine.score(images, (PROMPT,) * 3)
     assert scores.shape == (3,)
     assert engine.score(images[1:2], (PROMPT,)) == pytest.approx(scores[1:2], abs=1e-5)

@@ -55,7 +55,7 @@ def latent_denoiser() -> latent_diffusion.LatentDenoiser:
 
 
 def style_painter() -> style_gan.StylePainter:
-    sizes = {"latent_dim": 8, "style_dim": 16, "mapping_layers": 2, "channels": 16, "blocks": 2}
+    sizes = {"latent_dim": 8, "style_dim": 16, "mapping_layers": 2, "channels": 16, "num_blocks": 2}
     return style_gan.StylePainter(style_networks.StyleGenerator((8, 8, 4), text_dim=32, **sizes), small_autoencoder())
 
 

@@ -30,7 +30,7 @@ class StyleGenerator(ModelMixin, ConfigMixin):
         style_dim: int = 192,
         mapping_layers: int = 4,
         channels: int = 192,
-        blocks: int = 3,
+        num_blocks: int = 3,
         text_dim: int = 192,
     ):
         super().__init__()
@@ -40,7 +40,7 @@ class StyleGenerator(ModelMixin, ConfigMixin):
             *(layer for pair in itertools.pairwise(widths) for layer in (nn.Linear(*pair), nn.LeakyReLU(0.2))), nn.LayerNorm(style_dim)
         )
         self.constant = nn.Parameter(torch.randn(1, channels, h, w))
-        self.blocks = nn.ModuleList(StyledBlock(channels, style_dim) for _ in range(blocks))
+        self.blocks = nn.ModuleList(StyledBlock(channels, style_dim) for _ in range(num_blocks))
         self.to_latents = ModulatedConv(channels, c, style_dim, size=1, demodulate=False)
         nn.init.normal_(self.to_latents.conv.weight, std=0.5 / channels**0.5)
 
@@ -106,7 +106,7 @@ class StyleDiscriminator(TextDiscriminator, ModelMixin, ConfigMixin):
         self,
         latent_shape: tuple[int, int, int] = (8, 8, 16),  # h, w, C; h and w even
         channels: int = 192,
-        blocks: int = 2,  # at h, w; one more follows at half of it
+        num_blocks: int = 2,  # at h, w; one more follows at half of it
         width: int = 256,  # of the features compared with the text
         num_values: tuple[int, ...] = (),  # of each attribute that it names
         text_dim: int = 192,
@@ -115,7 +115,7 @@ class StyleDiscriminator(TextDiscriminator, ModelMixin, ConfigMixin):
         h, w, c = latent_shape
         self.body = nn.Sequential(
             nn.Conv2d(c, channels, 3, padding=1),
-            *(ResidualBlock(channels) for _ in range(blocks)),
+            *(ResidualBlock(channels) for _ in range(num_blocks)),
             nn.LeakyReLU(0.2),
             nn.Conv2d(channels, channels, 4, stride=2, padding=1),
             ResidualBlock(channels),
