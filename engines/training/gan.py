@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -111,6 +112,11 @@ class StyleGANTrainer(GANTrainer):
 
     def engine(self, kind: type[Engine] | None, encoder: TextEncoder) -> Engine:
         return kind(StylePainter(self.average, self.vae), encoder)
+
+    def save_model(self, engine: Engine | None, folder: Path) -> None:
+        super().save_model(engine, folder)
+        # The autoencoder comes with its card and its log, so that the folder tells all that its pictures cost.
+        shutil.copytree(latents.autoencoder_folder(engine.world), folder / "vae", dirs_exist_ok=True, ignore=shutil.ignore_patterns("state"))
 
     def shipped(self, kind: type[Engine] | None, folder: Path) -> nn.Module:
         return kind.load_model(folder).generator

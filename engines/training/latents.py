@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,9 +16,14 @@ from engines.images import to_float
 ENCODED_AT_ONCE = 128
 
 
+def autoencoder_folder(world: Any) -> Path:
+    """Where the trained autoencoder of a world lies."""
+    return checkpoint.ROOT / world.name / "diffusion" / "vae"
+
+
 def load_autoencoder(world: Any, device: str) -> AutoencoderDC:
     """The trained autoencoder of a world, which learns no more. Raises CheckpointError where it is missing or damaged."""
-    folder = checkpoint.ROOT / world.name / "diffusion" / "vae"
+    folder = autoencoder_folder(world)
     with checkpoint.explain(folder, f"{world.name}/diffusion-autoencoder"):
         return checkpoint.load(AutoencoderDC, folder).to(device).eval().requires_grad_(False)
 
