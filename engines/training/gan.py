@@ -116,7 +116,8 @@ class StyleGANTrainer(GANTrainer):
     def save_model(self, engine: Engine | None, folder: Path) -> None:
         super().save_model(engine, folder)
         # The autoencoder comes with its card and its log, so that the folder tells all that its pictures cost.
-        shutil.copytree(latents.autoencoder_folder(engine.world), folder / "vae", dirs_exist_ok=True, ignore=shutil.ignore_patterns("state"))
+        beside = {"dirs_exist_ok": True, "ignore": shutil.ignore_patterns("state")}
+        shutil.copytree(latents.autoencoder_folder(engine.world), folder / "vae", **beside)
 
     def shipped(self, kind: type[Engine] | None, folder: Path) -> nn.Module:
         return kind.load_model(folder).generator
