@@ -29,7 +29,7 @@ class StyleGenerator(ModelMixin, ConfigMixin):
         latent_dim: int = 128,  # of z
         style_dim: int = 192,
         mapping_layers: int = 4,
-        channels: int = 192,
+        channels: int = 128,
         num_blocks: int = 3,
         text_dim: int = 192,
     ):
@@ -105,7 +105,7 @@ class StyleDiscriminator(TextDiscriminator, ModelMixin, ConfigMixin):
     def __init__(
         self,
         latent_shape: tuple[int, int, int] = (8, 8, 16),  # h, w, C; h and w even
-        channels: int = 192,
+        channels: int = 128,
         num_blocks: int = 2,  # at h, w; one more follows at half of it
         width: int = 256,  # of the features compared with the text
         num_values: tuple[int, ...] = (),  # of each attribute that it names

@@ -41,8 +41,8 @@ RECIPES = {
         "large": GANRecipe(minutes=10, batch_size=256, learning_rate=5e-4, gamma=0.2),
     },
     "faces": {
-        "default": GANRecipe(minutes=60, batch_size=16, learning_rate=3e-4),
-        "large": GANRecipe(minutes=10, batch_size=256, learning_rate=5e-4),
+        "default": GANRecipe(minutes=60, batch_size=16, learning_rate=6e-4, everything=0.6),
+        "large": GANRecipe(minutes=10, batch_size=256, learning_rate=8e-4, everything=0.6),
     },
 }
 PENALTY_EVERY = 4  # steps; the penalty is multiplied by as much (lazy regularisation, Karras et al. 2020, arXiv:1912.04958)
