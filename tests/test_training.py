@@ -11,7 +11,7 @@ from tiny import make_data
 
 import engines
 from engines import CheckpointError, checkpoint, text, worlds
-from engines.networks import conv_vae, fsq, latent_diffusion, token_transformer
+from engines.networks import adversarial, conv_vae, fsq, latent_diffusion, token_transformer
 from engines.networks.linear_vae import LinearVAE
 from engines.networks.linear_vae import loss as vae_loss
 from engines.networks.pixel_unet import loss as diffusion_loss
@@ -216,6 +216,19 @@ def test_gan_step_moves_both_networks():
         assert any(not torch.equal(a, b) for a, b in zip(before[name], trainer.networks()[name].parameters(), strict=True))
 
 
+def test_pictures_of_one_text_should_differ_by_what_it_leaves_open():
+    real = torch.randn(64, 4, 8, 8, generator=torch.Generator().manual_seed(0))
+    one, other = torch.randn(2, 64, 4, 8, 8, generator=torch.Generator().manual_seed(1))
+    all_named, half_named = torch.zeros(64, 10, dtype=torch.long), torch.zeros(64, 10, dtype=torch.long)
+    half_named[:, :5] = adversarial.UNSAID
+    assert adversarial.diversity_loss(one, one, real, half_named).item() == pytest.approx(1)
+    assert adversarial.diversity_loss(one, one, real, all_named).item() == 0
+    assert adversarial.diversity_loss(one, other, real, half_named).item() == 0
+    nearer = one + 0.25 * (other - one)  # a sixteenth of the squared difference of two, where ENOUGH of half of it is wanted
+    wanted = 1 - 1 / 16 / (adversarial.ENOUGH / 2)
+    assert adversarial.diversity_loss(one, nearer, real, half_named).item() == pytest.approx(wanted, abs=0.05)
+
+
 def test_text_recipe_learns_and_saves(tmp_path):
     encoder = text_recipe.train(worlds.load("digits"), steps=4, out=tmp_path / "digits" / "text", device="cpu", command="test")
     again = text.load("digits", root=tmp_path)
@@ -333,7 +346,7 @@ def faces_root(tmp_path, monkeypatch):
     ("name", "part"),
     [
         ("faces/vae", None),
-        ("faces/gan", None),
+        ("faces/gan", "faces/diffusion-autoencoder"),
         ("faces/autoregressive", "faces/autoregressive-tokenizer"),
         ("faces/diffusion", "faces/diffusion-autoencoder"),
     ],
@@ -347,6 +360,7 @@ def test_every_recipe_for_faces_leaves_a_folder_that_draws(name, part, faces_roo
     if part:
         card = (faces_root / training.PARTS[part] / "README.md").read_text()
         assert "| psnr on unseen pictures |" in card
+    assert (name != "faces/gan") or (faces_root / name / "vae" / "training.jsonl").is_file()  # what its autoencoder cost
     files = list((faces_root / name).rglob("*.safetensors"))
     assert files
     assert all(path.stat().st_size < 9.5e6 for path in files)
@@ -372,9 +386,16 @@ def test_an_unknown_variant_is_refused():
         training.main(["faces/diffusion-autoencodr", "--steps", "1"])
 
 
-@pytest.mark.parametrize("name", ["faces/autoregressive", "faces/diffusion"])
-def test_a_missing_part_is_named_with_its_command(name, faces_root):
-    with pytest.raises(CheckpointError, match=rf"python -m engines\.training {name}-"):
+@pytest.mark.parametrize(
+    ("name", "part"),
+    [
+        ("faces/autoregressive", "faces/autoregressive-tokenizer"),
+        ("faces/diffusion", "faces/diffusion-autoencoder"),
+        ("faces/gan", "faces/diffusion-autoencoder"),
+    ],
+)
+def test_a_missing_part_is_named_with_its_command(name, part, faces_root):
+    with pytest.raises(CheckpointError, match=rf"python -m engines\.training {part}"):
         training.main([name, "--steps", "1", "--device", "cpu"])
 
 

@@ -16,7 +16,7 @@ from torch import nn
 from engines import checkpoint
 from engines.base import Engine
 from engines.gan import DISCRIMINATOR
-from engines.networks.adversarial import UNSAID, discriminator_loss, generator_loss
+from engines.networks.adversarial import UNSAID, discriminator_loss, diversity_loss, generator_loss
 from engines.networks.conv_gan import ConvDiscriminator, ConvGenerator
 from engines.networks.style_gan import StyleDiscriminator, StyleGenerator
 from engines.style_gan import StylePainter
@@ -28,11 +28,12 @@ from engines.training.loop import Recipe, Trainer
 
 @dataclass(frozen=True)
 class GANRecipe(Recipe):
-    """gamma: weight of the discriminator's gradient penalties. Clipping is left to them."""
+    """gamma: weight of the discriminator's gradient penalties; clipping is left to them. diversity: of the generator's `diversity_loss`."""
 
     betas: tuple[float, float] = (0.0, 0.99)
     max_grad_norm: float = 1e3
     gamma: float = 1.0
+    diversity: float = 1.0
 
 
 RECIPES = {
@@ -75,6 +76,10 @@ class GANTrainer(Trainer):
             real |= {"named": named, "real_naming": d_terms["d_naming"].detach()}
         with self.autocast():
             g_terms = generator_loss(self.discriminator, fake=fake, text=text, **real)
+            if penalised and named is not None:
+                again = self.model(torch.randn_like(z), text)
+                g_terms["g_sameness"] = diversity_loss(fake, again, x, named)
+                g_terms["g_loss"] = g_terms["g_loss"] + self.recipe.diversity * PENALTY_EVERY * g_terms["g_sameness"]
         self.descend(self.optimizers[0], self.model, g_terms["g_loss"])
         self.discriminator.requires_grad_(True)
         return {key: value.detach() for key, value in {**d_terms, **g_terms}.items()}
