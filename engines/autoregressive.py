@@ -60,7 +60,7 @@ class AutoregressiveEngine(Engine):
             with watch():
                 value, probabilities = next(pixels)
             canvas.view(-1, h * w)[:, position - 1] = value
-            if position % PIXELS_PER_FRAME == 0 or position == h * w:
+            if position == h * w or (request.previews and position % PIXELS_PER_FRAME == 0):
                 images = to_uint8(canvas[:, None])
                 yield Frame(
                     paste(images, request),

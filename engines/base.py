@@ -127,6 +127,7 @@ class Request:
     known: pictures of which a part must stay, or None.
     toward: the far end of a walk that starts from one prompt and seed, or None. Then all images share that seed. An engine whose
     `between` is None refuses it.
+    previews: whether frames before the last are wanted too.
 
     Raises ValueError naming the field, the value and the range.
     """
@@ -137,6 +138,7 @@ class Request:
     params: Params | None = None
     known: Known | None = field(default=None, compare=False)
     toward: Toward | None = field(default=None, compare=False)
+    previews: bool = field(default=True, compare=False)
 
     def __post_init__(self):
         check_number("num_images", self.num_images, 1, MAX_IMAGES, integer=True)
@@ -268,6 +270,11 @@ class Engine:
     def generate(self, request: Request) -> Iterator[Frame]:
         """Yield the frames of one request, oldest first; the last one holds the picture."""
         raise NotImplementedError
+
+    def draw(self, request: Request) -> Frame:
+        """The last frame of a request, without the work for the others."""
+        (last,) = self.generate(dataclasses.replace(request, previews=False))
+        return last
 
     def redraw(self, latents: np.ndarray, prompts: tuple[str, ...], seeds: tuple[int, ...]) -> np.ndarray:
         """Pictures, uint8 (N, H, W, C), of latents, float32 (N, D), with the prompts and seeds they came with."""

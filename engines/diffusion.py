@@ -77,6 +77,8 @@ class DiffusionEngine(Engine):
                 chance = {} if params.scheduler == "DPM-Solver++" else {"generator": rngs}
                 seen, x_t = x_t, scheduler.step(x0, t, x_t, **chance).prev_sample
             last = step == params.num_inference_steps
+            if not (last or request.previews):
+                continue
             images = to_uint8(unfold(x_t if last else x0))
             extra = {"x_t": to_uint8(unfold(seen)), "noise": np.array(noise_left(scheduler, step - 1))}
             yield Frame(

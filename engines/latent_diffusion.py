@@ -125,6 +125,8 @@ class LatentDiffusionEngine(Engine):
                 chance = {} if params.scheduler == "DPM-Solver++" else {"generator": rngs}
                 seen, x_t = x_t, scheduler.step(v, t, x_t, **chance).prev_sample
             last = step == params.num_inference_steps
+            if not (last or request.previews):
+                continue
             if last:
                 with watch():  # the last decoding makes the picture, the others only show what is expected
                     images = to_uint8(self.model.decode(x_t))

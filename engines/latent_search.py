@@ -39,6 +39,8 @@ def search(
         with watch():
             for _ in range(STEPS_PER_FRAME):
                 drawn = _improve(draw, latent, optimizer, start, x, mask, share)
+        if not (step == STEPS or request.previews):
+            continue
         images = to_uint8(drawn)
         yield Frame(
             paste(images, request),

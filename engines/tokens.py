@@ -92,7 +92,7 @@ class TokenEngine(Engine):
         for step in range(1, count + 1):
             with watch():
                 tokens[:, step - 1], probabilities = next(said)
-            if step % TOKENS_PER_FRAME == 0 or step == count:
+            if step == count or (request.previews and step % TOKENS_PER_FRAME == 0):
                 so_far = self._grid(tokens, step)
                 if step == count:
                     with watch():  # the last decoding makes the picture, the others only show how far it is

@@ -11,7 +11,7 @@ from browser import open_item, serve
 from test_edit import SMILE, Judge
 
 import engines
-from engines import Reading
+from engines import Reading, worlds
 from playground import directions
 from playground.machine import Machine
 
@@ -39,6 +39,17 @@ def faces_address():
         patch.setattr(engines.style_gan.StyleGANEngine, "score", lambda self, images, prompts: np.zeros(len(images), np.float32))
         judge, reading = Judge(), Reading({"mouth": "sad"}, ())
         yield from serve(Machine(load_engine=load, load_judge=lambda world: judge, read=lambda world, prompt: reading))
+
+
+def test_a_link_to_the_other_world_brings_its_examples(open_page, faces_address):
+    tab = open_page(faces_address, query="?world=digits&tab=table")
+    tab.get_by_role("tab", name="Compare").click()
+    chips = tab.locator("#examples button")
+    chips.get_by_text(worlds.load("digits").examples[1], exact=True).wait_for(timeout=60_000)
+    assert tab.get_by_label("Prompt", exact=True).input_value() == worlds.load("digits").examples[0]
+    tab.get_by_label("Prompt", exact=True).fill("")
+    chips.nth(0).click()
+    tab.get_by_text("All engines are done.").wait_for(timeout=60_000)
 
 
 def test_a_face_is_edited_and_restored(open_page, faces_address):

@@ -18,7 +18,7 @@ from fakes import NAMES, WORLD, Fake, make_machine
 from PIL import Image
 
 import engines
-from engines import CheckpointError, Frame, checkpoint
+from engines import CheckpointError, Frame, checkpoint, worlds
 from playground import compare as compare_module
 from playground import recording
 from playground.compare import MAX_PICTURES, PACES, REAL_TIME, SLOW_MOTION, STEP_BY_STEP, Order, State, compare, show_times
@@ -288,6 +288,14 @@ def test_link_restores_an_order():
     query = dict(parse_qsl(link.write(order)[1:]))
     assert link.read(query, default=Order(WORLD)) == order
     assert link.read({}, default=order) == Order(WORLD, order.prompt, 9, 3, {}, SLOW_MOTION)
+
+
+def test_a_link_to_another_world_asks_for_that_worlds_first_example(monkeypatch):
+    monkeypatch.setattr(engines, "is_trained", lambda name: True)
+    start = Order("faces", "an angry face", 7)
+    assert link.read({"world": WORLD}, default=start).prompt == worlds.load(WORLD).examples[0]
+    assert link.read({"world": WORLD, "prompt": ""}, default=start).prompt == ""
+    assert link.read({"world": "faces", "n": "2"}, default=start).prompt == "an angry face"
 
 
 @pytest.mark.parametrize(

@@ -77,6 +77,28 @@ def test_same_request_same_pixels(engine, prompts):
         assert not np.array_equal(picture(prompts[0], 11), picture(prompts[1], 11))
 
 
+def test_a_picture_without_previews_is_the_same(engine, prompts):
+    request = short(engine, prompt=prompts[0], seed=5, num_images=2)
+    shown, drawn = last(engine.generate(request)), engine.draw(request)
+    assert np.array_equal(drawn.images, shown.images)
+    assert (drawn.step, drawn.nfe) == (shown.step, shown.nfe)
+    assert drawn.extra.keys() == shown.extra.keys()
+
+
+@pytest.mark.parametrize("name", ["faces/autoregressive", "faces/diffusion"])
+def test_only_the_picture_itself_is_decoded_without_previews(name, monkeypatch):
+    engine, decoded = make(name), []
+    part = engine.model.tokenizer if name.endswith("autoregressive") else engine.model
+    decode = part.decode
+    monkeypatch.setattr(part, "decode", lambda *args, **options: decoded.append(1) or decode(*args, **options))
+    request = short(engine)
+    frames = list(engine.generate(request))
+    assert len(decoded) == len(frames) > 1
+    decoded.clear()
+    engine.draw(request)
+    assert len(decoded) == 1
+
+
 @pytest.mark.parametrize("asked", [True, False])
 def test_image_i_depends_on_seed_plus_i_alone(engine, prompts, asked):
     prompt = prompts[1] if asked else None

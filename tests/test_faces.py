@@ -1,6 +1,8 @@
 """The world of faces: exact attributes, held-out pairs, captions that name what they say, and how prompts are read."""
 
+import difflib
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +10,7 @@ import pytest
 
 from engines import text, worlds
 from engines.worlds import avatars, faces, faces_language
+from playground.measure.control import caption_pair
 
 PROMPTS = [json.loads(line) for line in Path(__file__).with_name("faces_prompts.jsonl").read_text().splitlines()]
 
@@ -108,6 +111,25 @@ def test_captions_name_what_they_say():
         overruled += bool(caption.overruled)
     assert named == {(key, value) for key, values in faces.attributes.items() for value in values} - set(faces_language.INVISIBLE)
     assert 60 < overruled < 250
+
+
+def test_no_mark_of_the_grammar_is_left_in_captions():
+    rng = np.random.default_rng(1)
+    for i in range(3000):
+        caption = faces.compose(faces.random_label(rng), rng, everything=i % 2 == 0).text
+        assert not re.search(r"\+\w|\b[A-Z]\b", caption), caption
+
+
+def test_one_seed_describes_two_faces_alike_but_for_what_differs():
+    rng, shares = np.random.default_rng(2), []
+    for seed in range(500):
+        key = str(rng.choice(list(faces.attributes)))
+        label, value = faces.random_label(rng), str(rng.choice(faces.attributes[key]))
+        if pair := caption_pair(faces, label, key, value, seed=seed):
+            one, other = (caption.text.split() for caption in pair)
+            shares.append(difflib.SequenceMatcher(None, one, other, autojunk=False).ratio())
+    assert len(shares) > 200
+    assert np.mean(np.array(shares) > 0.7) > 0.95
 
 
 def test_tables_speak_of_the_worlds_values():

@@ -41,6 +41,7 @@ class Snapshots:
         self.passed = sum(progress >= moment for moment in SNAPSHOT_MOMENTS)
         if self.path.is_file():
             with np.load(self.path) as saved:
+                self.captions = tuple(saved["captions"].tolist())
                 self.taken = {key: list(saved[key]) for key in self.taken}
 
     def take(self, engine: Engine, clock: Clock) -> None:
@@ -62,5 +63,4 @@ def sample_sheet(engine: Engine, *, rows: int = 4) -> np.ndarray:
 
 def final_images(engine: Engine, request: Request) -> np.ndarray:
     """The picture(s) of a request, uint8 (N, H, W, C)."""
-    *_, last = engine.generate(request)
-    return last.images
+    return engine.draw(request).images

@@ -1,12 +1,15 @@
 """The language of faces: how people ask for a face, from terse lists to whole sentences.
 
 `compose` says some attributes of a face in one of many wordings, with things in between that say nothing: words the world does not
-know, negated values, "any". Two rules settle contradictions: of two values for one attribute the first named counts, and what
-could not be seen (hair colour of a bald face without a beard, eyes behind sunglasses) is set aside. The words are in faces_words.toml.
+know, negated values, "any". Every attribute draws its words from random numbers of its own, so the same seed describes two faces that
+differ in one attribute alike but for that one. Two rules settle contradictions: of two values for one attribute the first named
+counts, and what could not be seen (hair colour of a bald face without a beard, eyes behind sunglasses) is set aside. The words are in
+faces_words.toml.
 """
 
 from __future__ import annotations
 
+import random
 import re
 import tomllib
 from collections.abc import Iterable, Iterator
@@ -38,14 +41,16 @@ VALUES = {
     **{key: tuple(WORDS[key]["words"]) for key in ("hair_color", "skin_tone", "clothes", "clothes_color", "background")},
     **{key: tuple(values) for key, values in PHRASES.items()},
 }
+Rng = np.random.Generator | random.Random
 
 
 @dataclass(frozen=True)
 class Chunk:
-    """A piece of a caption. kind: adjective, thing, worn or tail (see faces_words.toml)."""
+    """A piece of a caption. kind: adjective, thing, worn or tail (see faces_words.toml). rng: for the words that join it to others."""
 
     kind: str
     text: str
+    rng: Rng
 
 
 def compose(
@@ -86,7 +91,7 @@ def _compose(label: dict[str, str], rng: np.random.Generator, contradiction_shar
         named["hair_style"] = "bald"
     if label["hair_style"] == "bald" and "hair_color" in named:  # it is the beard's colour, which has to be said with it
         named |= {key: label[key] for key in ("hair_style", "facial_hair")}
-    chunks = _chunks(named, rng)
+    chunks = _chunks(named, rng, share_color=not everything)
     rng.shuffle(chunks)
     if not everything and (rng.random() < NOTHING_SHARE or (count == 0 and rng.random() < 0.8)):
         for _ in range(rng.integers(1, 4)):
@@ -120,71 +125,77 @@ def _contradiction(label: dict[str, str], named: dict[str, str], rng: np.random.
 # Attributes -> chunks
 
 
-def _chunks(named: dict[str, str], rng: np.random.Generator) -> list[Chunk]:
-    """One chunk per attribute, save that hair, beard and clothes share one with their colour."""
+def _chunks(named: dict[str, str], rng: np.random.Generator, *, share_color: bool = True) -> list[Chunk]:
+    """One chunk per attribute, save that hair, beard and clothes share one with their colour.
+
+    share_color: whether a beard may take the hair's colour from it ("curly hair and a red beard"); without hair it always does.
+    """
     named, chunks = dict(named), []
+    own = dict(zip(VALUES, map(random.Random, rng.integers(2**32, size=len(VALUES)).tolist()), strict=True))
     style, color, facial_hair = named.pop("hair_style", None), named.pop("hair_color", None), named.get("facial_hair", "none")
-    if color and facial_hair != "none" and (style == "bald" or rng.random() < 0.3):
+    if color and facial_hair != "none" and (style == "bald" or (share_color and rng.random() < 0.3)):
+        rng = own["facial_hair"]
         beard = _pick(rng, PHRASES["facial_hair"][named.pop("facial_hair")]["thing"])
-        chunks.append(Chunk("thing", _colored(beard, _pick(rng, WORDS["hair_color"]["words"][color]), rng)))
+        chunks.append(Chunk("thing", _colored(beard, _pick(rng, WORDS["hair_color"]["words"][color]), rng), rng))
         color = None
     if style == "bald":
-        chunks.append(_chunk(WORDS["hair_style"]["bald"], rng))
+        chunks.append(_chunk(WORDS["hair_style"]["bald"], own["hair_style"]))
         style = None
     if style or color:
-        chunks.append(_hair(style, color, rng))
+        chunks.append(_hair(style, color, own["hair_style"]))
     if tone := named.pop("skin_tone", None):
-        chunks.append(_skin(tone, rng))
+        chunks.append(_skin(tone, own["skin_tone"]))
     clothes, color = named.pop("clothes", None), named.pop("clothes_color", None)
     if clothes or color:
-        chunks.append(_clothes(clothes, color, rng))
+        chunks.append(_clothes(clothes, color, own["clothes"]))
     if background := named.pop("background", None):
-        chunks.append(Chunk("tail", _form("background", rng, W=_pick(rng, WORDS["background"]["words"][background]))))
-    return chunks + [_chunk(PHRASES[key][value], rng) for key, value in named.items()]
+        rng = own["background"]
+        chunks.append(Chunk("tail", _form("background", rng, W=_pick(rng, WORDS["background"]["words"][background])), rng))
+    return chunks + [_chunk(PHRASES[key][value], own[key]) for key, value in named.items()]
 
 
-def _chunk(kinds: dict[str, list[str]], rng: np.random.Generator) -> Chunk:
+def _chunk(kinds: dict[str, list[str]], rng: Rng) -> Chunk:
     kind = _pick(rng, kinds)
-    return Chunk(kind, _pick(rng, kinds[kind]))
+    return Chunk(kind, _pick(rng, kinds[kind]), rng)
 
 
-def _hair(style: str | None, color: str | None, rng: np.random.Generator) -> Chunk:
+def _hair(style: str | None, color: str | None, rng: Rng) -> Chunk:
     word = _pick(rng, WORDS["hair_color"]["words"][color]) if color else ""
     shapes, things, people = (*(WORDS["hair_style"][kind] for kind in ("words", "things")), WORDS["hair_color"]["people"])
     if style is None:
         if color in people and rng.random() < 0.25:
-            return Chunk("adjective", _pick(rng, people[color]))
+            return Chunk("adjective", _pick(rng, people[color]), rng)
         text = _form("hair_color", rng, W=word)
     elif style not in shapes or rng.random() < 0.5:
         thing = _pick(rng, things[style])
         text = _form("colored_thing", rng, T=thing, W=word) if color else thing
     else:
         text = _form("colored_shape" if color else "shape", rng, S=_pick(rng, shapes[style]), W=word)
-    return Chunk("adjective" if text.endswith("haired") else "thing", text)
+    return Chunk("adjective" if text.endswith("haired") else "thing", text, rng)
 
 
-def _skin(tone: str, rng: np.random.Generator) -> Chunk:
+def _skin(tone: str, rng: Rng) -> Chunk:
     skin, kind = WORDS["skin_tone"], rng.random()
     if kind < 0.25 and tone in skin["things"]:
-        return Chunk("thing", _pick(rng, skin["things"][tone]))
+        return Chunk("thing", _pick(rng, skin["things"][tone]), rng)
     if kind < 0.5 and tone in skin["people"]:
-        return Chunk("adjective", _pick(rng, skin["people"][tone]))
-    return Chunk("thing", _form("skin_tone", rng, W=_pick(rng, skin["words"][tone])))
+        return Chunk("adjective", _pick(rng, skin["people"][tone]), rng)
+    return Chunk("thing", _form("skin_tone", rng, W=_pick(rng, skin["words"][tone])), rng)
 
 
-def _clothes(clothes: str | None, color: str | None, rng: np.random.Generator) -> Chunk:
+def _clothes(clothes: str | None, color: str | None, rng: Rng) -> Chunk:
     word = _pick(rng, WORDS["clothes_color"]["words"][color]) if color else ""
     if clothes is None:
-        return Chunk("tail", _form("clothes_color", rng, W=word))
+        return Chunk("tail", _form("clothes_color", rng, W=word), rng)
     thing = _pick(rng, WORDS["clothes"]["words"][clothes])
     thing = thing if thing.endswith(("overalls", "dungarees")) else f"a {thing}"
-    return Chunk("worn", _form("colored_clothes", rng, T=thing, W=word) if color else thing)
+    return Chunk("worn", _form("colored_clothes", rng, T=thing, W=word) if color else thing, rng)
 
 
-def _form(name: str, rng: np.random.Generator, **words: str) -> str:
+def _form(name: str, rng: Rng, **words: str) -> str:
     """One of the forms of that name, filled in: "S W hair" -> "curly red hair"; "W+T" puts the colour into the thing."""
     form = _pick(rng, FORMS[name])
-    if "W+T" in form:
+    if "+T" in form:
         return _colored(words["T"], form.replace("+T", "").replace("W", words["W"]), rng)
     return " ".join(_fill(word, words) for word in form.split())
 
@@ -194,11 +205,11 @@ def _fill(word: str, words: dict[str, str]) -> str:
     return words[word[0]] + word[1:] if word[0] in words and not word[1:].isalnum() else word
 
 
-def _colored(thing: str, word: str, rng: np.random.Generator) -> str:
+def _colored(thing: str, word: str, rng: Rng) -> str:
     """ "a full beard", "white" -> "a full white beard" or "a white full beard"."""
     words = thing.split()
     first = 1 if words[0] in ("a", "an") else 0
-    place = int(rng.integers(first, len(words))) if words[-1] not in ("head", "chin", "face", "shoulders") else first
+    place = _pick(rng, range(first, len(words))) if words[-1] not in ("head", "chin", "face", "shoulders") else first
     return " ".join([*words[:place], word, *words[place:]])
 
 
@@ -207,14 +218,13 @@ def _say_nothing(label: dict[str, str], rng: np.random.Generator) -> Chunk:
     kind, color = rng.random(), _pick(rng, NOTHING["colors"])
     if kind < 0.6:
         form = _pick(rng, NOTHING["extras"] if kind < 0.5 else NOTHING["eye_colors"])
-        return Chunk(
-            _pick(rng, ("thing", "tail", "tail", "adjective")), " ".join(_fill(word, {"C": color, "U": UNKNOWN}) for word in form.split())
-        )
+        text = " ".join(_fill(word, {"C": color, "U": UNKNOWN}) for word in form.split())
+        return Chunk(_pick(rng, ("thing", "tail", "tail", "adjective")), text, rng)
     if kind < 0.8:
         form, filling = _pick(rng, NOTHING["indifference"]), {"T": _pick(rng, NOTHING["topics"])}
     else:
         form, filling = _pick(rng, NOTHING["denials"]), {"D": _denied(label, rng)}
-    return Chunk("tail", " ".join(_fill(word, filling) for word in form.split()))
+    return Chunk("tail", " ".join(_fill(word, filling) for word in form.split()), rng)
 
 
 def _denied(label: dict[str, str], rng: np.random.Generator) -> str:
@@ -235,11 +245,11 @@ def _denied(label: dict[str, str], rng: np.random.Generator) -> str:
 
 def _as_noun_phrase(chunks: list[Chunk], rng: np.random.Generator) -> str:
     """ "a smiling bald man with a beard, wearing ..." """
-    before = [chunk for chunk in chunks if chunk.kind == "adjective" and rng.random() < 0.7]
+    before = [chunk for chunk in chunks if chunk.kind == "adjective" and chunk.rng.random() < 0.7]
     after = [chunk for chunk in chunks if chunk not in before]
     words = [_pick(rng, FRAME["openings"])] if rng.random() < 0.75 else []
     words += [_pick(rng, FRAME["ages"])] if rng.random() < 0.2 else []
-    words.append(_pick(rng, (" ", ", ", " and ")).join(_adjective(chunk, rng) for chunk in before))
+    words.append(_pick(rng, (" ", ", ", " and ")).join(map(_adjective, before)))
     words.append(_pick(rng, FRAME["nouns"]))
     return " ".join(words) + (f" {_phrase(after, rng)}" if after else "")
 
@@ -253,11 +263,11 @@ def _phrase(chunks: list[Chunk], rng: np.random.Generator) -> str:
     for chunk in chunks:
         text = chunk.text
         if chunk.kind == "thing" and (repeat or not said_with):
-            text, said_with = f"{_pick(rng, having)} {text}", True
-        elif chunk.kind == "worn" and (repeat or not said_with or rng.random() < 0.5):
-            text = f"{_pick(rng, wearing)} {text}"
+            text, said_with = f"{_pick(chunk.rng, having)} {text}", True
+        elif chunk.kind == "worn" and (repeat or not said_with or chunk.rng.random() < 0.5):
+            text = f"{_pick(chunk.rng, wearing)} {text}"
         elif chunk.kind == "adjective":
-            text = f"{_pick(rng, being)} {_adjective(chunk, rng)}"
+            text = f"{_pick(chunk.rng, being)} {_adjective(chunk)}"
         parts.append(text)
     comma = _pick(rng, (", ", ", ", " and ", " ", " ; "))
     if len(parts) > 1 and rng.random() < 0.6:
@@ -277,28 +287,28 @@ def _as_sentences(chunks: list[Chunk], rng: np.random.Generator) -> str:
     subject = f"my {_pick(rng, FRAME['nouns'])}" if rng.random() < 0.5 else _pick(rng, FRAME["subjects"])
     for chunk in chunks:
         subject = _pick(rng, FRAME["subjects"]) if rng.random() < 0.3 else subject
-        body = _adjective(chunk, rng) if chunk.kind == "adjective" else chunk.text
-        verb = _pick(rng, verbs[chunk.kind])
-        head = CONTRACTED[subject] if verb == "is" and subject in CONTRACTED and rng.random() < 0.3 else f"{subject} {verb}"
-        text.append(_pick(rng, (f"{head} {body}", f"{head} {body}", body, f"{verb} {body}")))
+        body = _adjective(chunk) if chunk.kind == "adjective" else chunk.text
+        verb = _pick(chunk.rng, verbs[chunk.kind])
+        head = CONTRACTED[subject] if verb == "is" and subject in CONTRACTED and chunk.rng.random() < 0.3 else f"{subject} {verb}"
+        text.append(_pick(chunk.rng, (f"{head} {body}", f"{head} {body}", body, f"{verb} {body}")))
     return _pick(rng, (" . ", " , ", " and ", " , ")).join(text) or _pick(rng, FRAME["nouns"])
 
 
 def _as_list(chunks: list[Chunk], rng: np.random.Generator) -> str:
     """ "bald, beard, green hoodie" """
-    items = [re.sub(r"^(a|an|the) ", "", chunk.text) if rng.random() < 0.7 else chunk.text for chunk in chunks]
+    items = [re.sub(r"^(a|an|the) ", "", chunk.text) if chunk.rng.random() < 0.7 else chunk.text for chunk in chunks]
     if rng.random() < 0.3 or not items:
         items.insert(rng.integers(len(items) + 1) if rng.random() < 0.3 else 0, _pick(rng, FRAME["nouns"]))
     return _pick(rng, (", ", ", ", " ", " . ", "; ", " + ", " and ")).join(items)
 
 
-def _adjective(chunk: Chunk, rng: np.random.Generator) -> str:
-    return f"{_pick(rng, FRAME['degrees'])} {chunk.text}" if rng.random() < 0.15 else chunk.text
+def _adjective(chunk: Chunk) -> str:
+    return f"{_pick(chunk.rng, FRAME['degrees'])} {chunk.text}" if chunk.rng.random() < 0.15 else chunk.text
 
 
-def _pick(rng: np.random.Generator, options: Iterable):
-    options = options if isinstance(options, (tuple, list)) else tuple(options)
-    return options[int(rng.integers(len(options)))]
+def _pick(rng: Rng, options: Iterable):
+    options = options if isinstance(options, (tuple, list, range)) else tuple(options)
+    return options[int(rng.random() * len(options))]
 
 
 # Vocabulary

@@ -99,8 +99,7 @@ def edit(machine: Machine, asked: Wish, name: str) -> Edited:
 def face(engine: Engine, sentence: str, seed: int) -> Frame:
     """The last frame of an engine's face. From within a job on the machine."""
     with threads_for(engine):
-        *_, frame = engine.generate(Request(sentence, seed))
-    return frame
+        return engine.draw(Request(sentence, seed))
 
 
 def _scores(machine: Machine, asked: Wish, pictures: np.ndarray) -> tuple[float, float] | None:

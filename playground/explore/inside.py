@@ -122,5 +122,4 @@ def draw_cell(machine: Machine, query: Mapping[str, Any]) -> np.ndarray:
     values = {"guidance_scale": query.get("guidance"), "num_inference_steps": query.get("steps")}
     check_number("guidance", values["guidance_scale"], GUIDANCE[0], GUIDANCE[-1], integer=False)
     params = make_params(engines.engine_type(name).params_type, name, values)
-    *_, frame = machine.engine(name).generate(asked.request(params))
-    return frame.images[0]
+    return machine.engine(name).draw(asked.request(params)).images[0]

@@ -192,11 +192,11 @@ def draw_with(
             continue
         some = tuple(prompts[part])
         stays = known and Known(known.images[part], known.mask[part])
-        *_, last = engine.generate(Request(some, seed=seed + start, num_images=len(some), params=params, known=stays))
-        parts.append(last.images)
+        images = engine.draw(Request(some, seed=seed + start, num_images=len(some), params=params, known=stays)).images
+        parts.append(images)
         if kept:
             folder.mkdir(parents=True, exist_ok=True)
-            np.save(kept.with_suffix(".partial.npy"), last.images)
+            np.save(kept.with_suffix(".partial.npy"), images)
             kept.with_suffix(".partial.npy").replace(kept)
     return np.concatenate(parts)
 

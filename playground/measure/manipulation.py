@@ -91,8 +91,7 @@ def drawn(engine: Engine, captions: list[Caption], *, seed: int, take: Callable[
     parts = []
     for start in range(0, len(captions), DRAWN_AT_ONCE):
         prompts = tuple(caption.text for caption in captions[start : start + DRAWN_AT_ONCE])
-        *_, last = engine.generate(Request(prompts, seed=seed + start, num_images=len(prompts)))
-        parts.append(take(last))
+        parts.append(take(engine.draw(Request(prompts, seed=seed + start, num_images=len(prompts)))))
     return np.concatenate(parts)
 
 

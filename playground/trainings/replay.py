@@ -18,7 +18,7 @@ import numpy as np
 
 from engines import checkpoint
 
-PICTURES = 16  # of each moment; engines of a world were asked for the same, with the same seeds
+PICTURES = 16  # of each moment
 POINTS = 150  # of a curve, at most
 
 

@@ -33,6 +33,7 @@ class CompareTab:
     start: Order
     world: gr.Dropdown
     prompt: gr.Textbox
+    examples: list[gr.Button]
     seed: gr.Number
     num_images: gr.Slider
     pace: gr.Radio
@@ -60,8 +61,9 @@ class CompareTab:
         )
 
     def show_order(self, order: Order) -> dict[Any, Any]:
-        """Updates that put an order into the controls."""
+        """Updates that put an order into the controls, and its world's examples beside them."""
         return {
+            **_show_examples(self.examples, order.world),
             self.world: order.world,
             self.prompt: order.prompt,
             self.seed: order.seed,
@@ -122,12 +124,16 @@ def build(machine: Machine, runs: Runs, start: Order) -> CompareTab:
         runs.stop(request.session_hash)
 
     def choose_world(name: str) -> dict[Any, Any]:
-        buttons = {button: gr.update(**_example(name, i)) for i, button in enumerate(examples)}
         first = worlds.load(name).examples[0]
-        return {**buttons, **settings.show(name), prompt: first, panes: view(Comparison(Order(name)), started=time.time())}
+        return {
+            **_show_examples(examples, name),
+            **settings.show(name),
+            prompt: first,
+            panes: view(Comparison(Order(name)), started=time.time()),
+        }
 
     chosen = [*examples, *settings.groups.values(), prompt, panes]
-    tab = CompareTab(start, world, prompt, seed, num_images, pace, settings, panes, linked, choose_world, chosen)
+    tab = CompareTab(start, world, prompt, examples, seed, num_images, pace, settings, panes, linked, choose_world, chosen)
 
     # 3. Wiring
     draw_now = {
@@ -156,6 +162,10 @@ def refused(world: str, message: str, started: float) -> dict[str, Any]:
     comparison = Comparison(Order(world))
     comparison.state, comparison.message = State.FAILED, message
     return view(comparison, started=started)
+
+
+def _show_examples(buttons: list[gr.Button], world: str) -> dict[Any, Any]:
+    return {button: gr.update(**_example(world, i)) for i, button in enumerate(buttons)}
 
 
 def _example(world: str, index: int) -> dict[str, Any]:

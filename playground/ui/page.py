@@ -72,7 +72,7 @@ def build(machine: Machine, start: Order | None = None) -> gr.Blocks:
             return {compared.world: world, **compared.choose(world)}
 
         # 3. Wiring
-        outputs = [*compared.inputs, *compared.settings.groups.values(), compared.panes, compared.linked, tabs, items, training_items]
+        outputs = [*compared.inputs, *compared.chosen, compared.linked, tabs, items, training_items]
         demo.load(restore, None, outputs, show_progress="hidden", api_visibility="private")
         for part, name in zip((compare_part, table_part, explore_part, training_part, learn_part), TABS, strict=True):
             part.select(None, None, None, js=_remember_tab(name), api_visibility="private")

@@ -20,7 +20,7 @@ from playground.ui.panes import script, title, watch
 from playground.ui.runs import Runs
 
 ROOT = '<div class="item"></div>'
-KEPT = 24_000_000  # bytes of finished runs, of each item that keeps them
+KEPT = 72_000_000  # bytes of finished runs, of each item that keeps them
 
 
 def component(

@@ -5,6 +5,7 @@
 // about(i) for words on a pixel.
 
 const SIZE = 336; // pixels of the board's side
+const MAX_EXACT = 12_000; // characters of a picture in a link without loss
 
 function makeBoard({ worlds, start, limits, tools, label, hooks = {} }) {
   const page = make("canvas"); // the picture itself, one pixel each
@@ -152,9 +153,12 @@ function makeBoard({ worlds, start, limits, tools, label, hooks = {} }) {
     context.stroke();
   }
 
-  // The picture as text for a link: the name of a real one, or a small PNG file.
+  // The picture as text for a link: the name of a real one, or a small PNG file; of one too detailed for that, a WebP file.
   function written() {
-    if (!code) code = page.toDataURL("image/png").split(",")[1].replaceAll("+", "-").replaceAll("/", "_");
+    if (!code) {
+      const exact = page.toDataURL("image/png");
+      code = (exact.length > MAX_EXACT ? page.toDataURL("image/webp", 0.9) : exact).split(",")[1].replaceAll("+", "-").replaceAll("/", "_");
+    }
     return code;
   }
 

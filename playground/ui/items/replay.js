@@ -15,7 +15,7 @@ const status = make("p", { class: "status", role: "status" });
 const play = button("Play", () => (timer ? pause() : run()), "primary");
 const cards = make("div", { class: "replays" });
 root.append(
-  make("p", { class: "lead", text: "How the engines came to draw as they do. Move the slider: every engine goes to the same share of its own training, and shows what it drew then when asked for the same with the same seeds." }),
+  make("p", { class: "lead", text: "How the engines came to draw as they do. Move the slider: every engine goes to the same share of its own training, and shows what it drew then." }),
   make("div", { class: "controls" }, world.label, place.node, make("div", { class: "buttons" }, play, linkButton(settle))),
   status,
   cards,
@@ -30,11 +30,16 @@ async function open() {
   setText(status, "Loading the trainings.");
   const answer = await answerOf(server.open(world.select.value));
   if (mine !== turn) return; // another world was chosen meanwhile
-  setText(status, answer.error ?? "");
+  setText(status, answer.error ?? asked(answer.engines.filter((engine) => !engine.error)));
   status.dataset.state = answer.error ? "failed" : "done";
   shown = answer.error ? [] : await Promise.all(answer.engines.map(card));
   cards.replaceChildren(...shown.map((engine) => engine.node));
   move();
+}
+
+function asked(engines) {
+  const alike = new Set(engines.map((engine) => engine.captions.join("\n"))).size <= 1;
+  return `Every engine was asked for the same each time, with the same seeds${alike ? "; all engines too." : ", but not all engines for the same."}`;
 }
 
 async function card(engine) {
