@@ -107,6 +107,8 @@ class Toward:
     shares: tuple[float, ...]
 
     def __post_init__(self):
+        if isinstance(self.prompt, tuple):
+            raise ValueError(f"a walk ends at one prompt, got {self.prompt!r}")
         Request(self.prompt, self.seed, len(self.shares))
         for share in self.shares:
             check_number("share", share, 0, 1, integer=False)

@@ -51,7 +51,7 @@ class DiffusionEngine(Engine):
     @torch.inference_mode()
     def generate(self, request: Request) -> Iterator[Frame]:
         from engines.networks.pixel_unet import fold, predict_x0, unfold
-        from engines.networks.schedule import make_scheduler, noise_left, renoise
+        from engines.networks.schedule import add_noise, make_scheduler, noise_left
 
         params = self.params(request)
         watch = Stopwatch(self.device)
@@ -70,12 +70,11 @@ class DiffusionEngine(Engine):
         for step, t in enumerate(scheduler.timesteps, start=1):
             with watch():
                 if known:
-                    x_t = torch.where(mask > 0, renoise(x_known, noise, scheduler.alphas_cumprod[t]), x_t)
+                    x_t = torch.where(mask > 0, add_noise(x_known, noise, scheduler.alphas_cumprod[t]), x_t)
                 x0 = predict_x0(self.model, x_t, t, scheduler.alphas_cumprod[t], text, no_text, params.guidance_scale)
                 if known:
                     x0 = torch.where(mask > 0, x_known, x0)
-                chance = {} if params.scheduler == "DPM-Solver++" else {"generator": rngs}
-                seen, x_t = x_t, scheduler.step(x0, t, x_t, **chance).prev_sample
+                seen, x_t = x_t, scheduler.step(x0, t, x_t, generator=rngs).prev_sample
             last = step == params.num_inference_steps
             if not (last or request.previews):
                 continue

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -87,7 +88,7 @@ class LatentDiffusionEngine(Engine):
     @torch.inference_mode()
     def generate(self, request: Request) -> Iterator[Frame]:
         from engines.networks.latent_diffusion import predict_v
-        from engines.networks.schedule import make_scheduler, noise_left, renoise
+        from engines.networks.schedule import add_noise, clean, make_scheduler, noise_left
 
         params = self.params(request)
         guided = params.guidance_scale != 1
@@ -111,27 +112,23 @@ class LatentDiffusionEngine(Engine):
             with watch():
                 alpha_bar = scheduler.alphas_cumprod[t]
                 if known:
-                    x_t = torch.where(kept > 0, renoise(x_known, noise, alpha_bar), x_t)
+                    x_t = torch.where(kept > 0, add_noise(x_known, noise, alpha_bar), x_t)
                 v_all = predict_v(
                     self.model.transformer, x_t.repeat(num_texts, 1, 1, 1), t.to(self.device).expand(len(text)), text, mask
                 ).chunk(num_texts)
                 v = lerp(v_all[-2], v_all[-1], shares_of(request)) if request.toward else v_all[-1]
                 if guided:
                     v = v_all[0] + params.guidance_scale * (v - v_all[0])
-                x0 = alpha_bar.sqrt() * x_t - (1 - alpha_bar).sqrt() * v
+                x0 = clean(x_t, v, alpha_bar)
                 if known:
                     x0 = torch.where(kept > 0, x_known, x0)
                     v = (alpha_bar.sqrt() * x_t - x0) / (1 - alpha_bar).sqrt()  # the v that means this x0
-                chance = {} if params.scheduler == "DPM-Solver++" else {"generator": rngs}
-                seen, x_t = x_t, scheduler.step(v, t, x_t, **chance).prev_sample
+                seen, x_t = x_t, scheduler.step(v, t, x_t, generator=rngs).prev_sample
             last = step == params.num_inference_steps
             if not (last or request.previews):
                 continue
-            if last:
-                with watch():  # the last decoding makes the picture, the others only show what is expected
-                    images = to_uint8(self.model.decode(x_t))
-            else:
-                images = to_uint8(self.model.decode(x0))
+            with watch() if last else nullcontext():  # the others only show what is expected
+                images = to_uint8(self.model.decode(x_t if last else x0))
             yield Frame(
                 paste(images, request),
                 step=step,

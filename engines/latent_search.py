@@ -28,7 +28,7 @@ def search(
     """Frames on the way from latents `start` (N, D) to some that `draw` turns into pictures (N, C, H, W) with the known pixels.
 
     known: pictures (N, C, H, W) and mask (N, 1, H, W), 1 where a pixel must stay. `draw` must hold no inference tensors.
-    `frame.extra["latent"]` is the latent so far (N, D).
+    `frame.extra["latent"]` is the latent (N, D) of the frame's pictures.
     """
     with torch.inference_mode(False):
         start, x, mask = (tensor.clone() for tensor in (start, *known))
@@ -38,6 +38,7 @@ def search(
     for step in range(STEPS_PER_FRAME, STEPS + 1, STEPS_PER_FRAME):
         with watch():
             for _ in range(STEPS_PER_FRAME):
+                used = latent.detach().clone()
                 drawn = _improve(draw, latent, optimizer, start, x, mask, share)
         if not (step == STEPS or request.previews):
             continue
@@ -48,7 +49,7 @@ def search(
             num_steps=STEPS,
             nfe=step,
             seconds=watch.seconds,
-            extra={"latent": latent.detach().cpu().numpy(), **(own_pictures(images, request) if step == STEPS else {})},
+            extra={"latent": used.cpu().numpy(), **(own_pictures(images, request) if step == STEPS else {})},
         )
 
 

@@ -22,7 +22,7 @@ from engines.base import Frame, Params, Request, Stopwatch, generators, randn, s
 from engines.gan import AdversarialEngine
 from engines.images import to_uint8
 from engines.latent_search import search
-from engines.walk import along, draw_noise, lerp
+from engines.walk import along, lerp
 
 STYLES_AVERAGED = 64  # random vectors whose mean style is the centre of truncation
 
@@ -96,14 +96,13 @@ class StyleGANEngine(AdversarialEngine):
         params = self.params(request)
         watch = Stopwatch(self.device)
         with watch():
-            z = draw_noise((self.latent_dim,), request)  # (N, latent_dim)
             w = along(request, lambda r: self._style(r, params), lerp)  # (N, style_dim)
         if known := self.known(request):
             yield from search(self.model.synthesize, w, known, request, watch)
             return
         with watch():
             x = self.model.synthesize(w)  # (N, C, H, W)
-        yield Frame(to_uint8(x), step=1, num_steps=1, nfe=1, seconds=watch.seconds, extra={"z": z.numpy(), "w": w.cpu().numpy()})
+        yield Frame(to_uint8(x), step=1, num_steps=1, nfe=1, seconds=watch.seconds, extra={"w": w.cpu().numpy()})
 
     def _style(self, request: Request, params: StyleGANParams) -> torch.Tensor:
         z = randn((self.latent_dim,), generators(request))

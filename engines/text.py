@@ -91,12 +91,24 @@ class TextEncoder(nn.Module):
                 raise PromptError(refusal)
         return unique, [unique.index(prompt) for prompt in prompts]
 
-    @torch.inference_mode()
     def read(self, prompt: str) -> Reading:
         """What the encoder understood of a prompt, which words it does not know, and what is overruled."""
-        embedding, named = self([prompt]), {}
-        for key, head in self.heads.items():
-            value, values = head(embedding).argmax().item(), self.world.attributes[key.removeprefix("overruled ")]
+        return self.read_all((prompt,))[0]
+
+    @torch.inference_mode()
+    def read_all(self, prompts: tuple[str, ...]) -> list[Reading]:
+        """`read` for each prompt; equal ones are read once."""
+        unique = list(dict.fromkeys(prompts))
+        embeddings = self(unique)
+        answers = {key: head(embeddings).argmax(1).tolist() for key, head in self.heads.items()}
+        readings = {prompt: self._reading(prompt, {key: rows[i] for key, rows in answers.items()}) for i, prompt in enumerate(unique)}
+        return [readings[prompt] for prompt in prompts]
+
+    def _reading(self, prompt: str, answers: dict[str, int]) -> Reading:
+        """answers: what each head says, the index of a value or, one beyond the last, that none is named."""
+        named = {}
+        for key, value in answers.items():
+            values = self.world.attributes[key.removeprefix("overruled ")]
             if value < len(values):
                 named[key] = values[value]
         attributes, hidden = self.world.reconcile({key: named[key] for key in self.world.attributes if key in named})

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -94,10 +95,7 @@ class TokenEngine(Engine):
                 tokens[:, step - 1], probabilities = next(said)
             if step == count or (request.previews and step % TOKENS_PER_FRAME == 0):
                 so_far = self._grid(tokens, step)
-                if step == count:
-                    with watch():  # the last decoding makes the picture, the others only show how far it is
-                        images = self.show(so_far)
-                else:
+                with watch() if step == count else nullcontext():  # the others only show how far it is
                     images = self.show(so_far)
                 yield Frame(
                     paste(images, request),
@@ -235,6 +233,8 @@ def restrict(logits: torch.Tensor, *, top_k: int = 0, top_p: float = 1.0) -> tor
 
     The nucleus is the smallest set of likeliest tokens that holds at least `top_p` (Holtzman et al. 2019, arXiv:1904.09751).
     """
+    if not top_k and top_p == 1:
+        return logits.softmax(1)
     probabilities, order = logits.softmax(1).sort(1, descending=True)
     rank = torch.arange(logits.shape[1], device=logits.device)
     kept = probabilities.cumsum(1) - probabilities < top_p

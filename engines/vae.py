@@ -118,19 +118,11 @@ class AttributeVAEEngine(VAEEngine):
 
     def condition(self, prompts: tuple[str, ...], seeds: tuple[int, ...]) -> torch.Tensor:
         """Attributes (N, V): what the text encoder reads in a prompt, the rest drawn from the world's own mixture."""
-        named = {prompt: self.text_encoder.read(prompt).attributes for prompt in dict.fromkeys(prompts)}
-        labels = [complete(self.world, named[prompt], seed) for prompt, seed in zip(prompts, seeds, strict=True)]
+        labels = [
+            self.world.random_label(np.random.default_rng(seed), reading.attributes)
+            for reading, seed in zip(self.text_encoder.read_all(prompts), seeds, strict=True)
+        ]
         return spell(self.world, labels).to(self.device)
-
-
-def complete(world: Any, named: dict[str, str], seed: int) -> dict[str, str]:
-    """A whole label with the attributes that are named, the others by chance, none of which hides a named one."""
-    rng = np.random.default_rng(seed)
-    while True:
-        label = world.random_label(rng) | named
-        kept, _ = world.reconcile(label)
-        if named.keys() <= kept.keys():
-            return world.hide(label)
 
 
 def spell(world: Any, labels: list[dict[str, str]]) -> torch.Tensor:

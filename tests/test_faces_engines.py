@@ -37,10 +37,12 @@ def test_saved_engines_load_and_draw_the_same(name, tmp_path):
 
 def test_attributes_that_no_prompt_names_come_by_chance_and_hide_none_that_it_names():
     world = worlds.load("faces")
-    labels = [vae.complete(world, {"hair_color": "red", "eyes": "winking"}, seed) for seed in range(200)]
+    labels = [world.random_label(np.random.default_rng(seed), {"hair_color": "red", "eyes": "winking"}) for seed in range(200)]
     assert {(label["hair_color"], label["eyes"]) for label in labels} == {("red", "winking")}
     assert len({label["hair_style"] for label in labels}) == len(world.attributes["hair_style"])
-    assert all(world.hide(label) == label for label in labels)
+    seen = [world.random_label(np.random.default_rng(seed), {"glasses": "round", "hair_style": "bun"}) for seed in range(200)]
+    assert not {"hidden", "none"} & {label[key] for label in seen for key in ("eyes", "hair_color")}
+    assert all(world.hide(label) == label for label in labels + seen)
     y = vae.spell(world, labels)
     assert y.shape == (200, sum(map(len, world.attributes.values())))
     assert (y.sum(1) == len(world.attributes)).all()

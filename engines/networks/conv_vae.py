@@ -50,9 +50,6 @@ class ConvVAE(ModelMixin, ConfigMixin):
         """Latents (N, latent_dim) and attributes (N, V) -> pictures in [-1, 1], (N, C, H, W)."""
         return self.decoder(self.from_latent(torch.cat([z, y], dim=1)).view(-1, *self.grid)).tanh()
 
-    def forward(self, z: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-        return self.decode(z, y)
-
 
 def loss(model: ConvVAE, x: torch.Tensor, y: torch.Tensor, *, beta: float = 1.0) -> dict[str, torch.Tensor]:
     """Negative evidence lower bound in nats per picture, up to a constant, for Gaussian pixels.

@@ -12,7 +12,7 @@ from diffusers.models.attention_processor import AttnProcessor
 from torch import nn
 
 from engines.networks.fsq import psnr
-from engines.networks.schedule import NUM_TRAIN_TIMESTEPS, alphas_bar
+from engines.networks.schedule import NUM_TRAIN_TIMESTEPS, add_noise, alphas_bar, velocity
 
 UNIFORM_SHARE = 0.2  # of training times that are uniform, so that the noisiest are met too
 
@@ -71,7 +71,7 @@ def autoencoder_loss(model: AutoencoderDC, x: torch.Tensor, text: torch.Tensor |
 
 
 def loss(model: nn.Module, x0: torch.Tensor, text: tuple[torch.Tensor, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """Mean squared error of v = sqrt(alpha_bar) eps - sqrt(1 - alpha_bar) x0 at times that are mostly logit-normal.
+    """Mean squared error of v (see `velocity`) at times that are mostly logit-normal.
 
     The distribution of times is that of Esser et al. 2024 (arXiv:2403.03206), save for `UNIFORM_SHARE`.
 
@@ -82,8 +82,7 @@ def loss(model: nn.Module, x0: torch.Tensor, text: tuple[torch.Tensor, torch.Ten
     t = (times * NUM_TRAIN_TIMESTEPS).long().clamp(max=NUM_TRAIN_TIMESTEPS - 1)
     alpha_bar = alphas_bar(x0.device)[t].view(-1, 1, 1, 1)
     eps = torch.randn_like(x0)
-    x_t = alpha_bar.sqrt() * x0 + (1 - alpha_bar).sqrt() * eps
-    v = alpha_bar.sqrt() * eps - (1 - alpha_bar).sqrt() * x0
+    x_t, v = add_noise(x0, eps, alpha_bar), velocity(x0, eps, alpha_bar)
     return {"loss": (predict_v(model, x_t, t, *text).float() - v).square().mean()}
 
 

@@ -44,9 +44,6 @@ class LinearVAE(ModelMixin, ConfigMixin):
         """Latents -> pictures in [-1, 1], (N, C, H, W)."""
         return 2 * self.decode_logits(z, text).sigmoid() - 1
 
-    def forward(self, z: torch.Tensor, text: torch.Tensor) -> torch.Tensor:
-        return self.decode(z, text)
-
 
 def loss(model: LinearVAE, x: torch.Tensor, text: torch.Tensor, *, beta: float = 1.0) -> dict[str, torch.Tensor]:
     """Negative evidence lower bound in nats per picture (Kingma and Welling 2013, eq. 10), by its terms.
@@ -54,7 +51,7 @@ def loss(model: LinearVAE, x: torch.Tensor, text: torch.Tensor, *, beta: float =
     x: (N, C, H, W) in [-1, 1]; text: (N, D). Pixels are read as the probabilities of a Bernoulli variable; `beta` weighs
     the KL term (Higgins et al. 2017; 1 is the bound itself).
     """
-    mean, log_var = model.encode(x, text)
+    mean, log_var = (part.float() for part in model.encode(x, text))  # the KL term cancels in half precision
     z = mean + torch.randn_like(mean) * (0.5 * log_var).exp()
     reconstruction = F.binary_cross_entropy_with_logits(model.decode_logits(z, text), (x + 1) / 2, reduction="sum") / len(x)
     kl = 0.5 * (mean**2 + log_var.exp() - 1 - log_var).sum() / len(x)

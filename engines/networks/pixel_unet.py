@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from diffusers import UNet2DModel
 from torch import nn
 
-from engines.networks.schedule import NUM_TRAIN_TIMESTEPS, alphas_bar
+from engines.networks.schedule import NUM_TRAIN_TIMESTEPS, add_noise, alphas_bar, clean, velocity
 
 BLOCK = 2  # pixels are folded into blocks of this side
 
@@ -36,7 +36,7 @@ def make_unet(
 
 
 def loss(model: nn.Module, x: torch.Tensor, text: torch.Tensor) -> dict[str, torch.Tensor]:
-    """Mean squared error of v = sqrt(alpha_bar) eps - sqrt(1 - alpha_bar) x0 at uniform timesteps.
+    """Mean squared error of v (see `velocity`) at uniform timesteps.
 
     x: (N, C, H, W) in [-1, 1]; text: (N, D).
     """
@@ -44,8 +44,7 @@ def loss(model: nn.Module, x: torch.Tensor, text: torch.Tensor) -> dict[str, tor
     t = torch.randint(0, NUM_TRAIN_TIMESTEPS, (len(x),), device=x.device)
     alpha_bar = alphas_bar(x.device)[t].view(-1, 1, 1, 1)
     eps = torch.randn_like(x0)
-    x_t = alpha_bar.sqrt() * x0 + (1 - alpha_bar).sqrt() * eps
-    v = alpha_bar.sqrt() * eps - (1 - alpha_bar).sqrt() * x0
+    x_t, v = add_noise(x0, eps, alpha_bar), velocity(x0, eps, alpha_bar)
     error = (model(x_t, t, class_labels=text).sample.float() - v).square().mean()
     return {"loss": error}
 
@@ -59,13 +58,13 @@ def predict_x0(
     no_text: torch.Tensor,
     guidance_scale: float,
 ) -> torch.Tensor:
-    """The picture behind x_t (N, 4 C, H / 2, W / 2), in [-1, 1]; guided away from `no_text` when guidance_scale > 1."""
+    """The picture behind x_t (N, 4 C, H / 2, W / 2), in [-1, 1]; guided away from `no_text` unless guidance_scale is 1."""
     if guidance_scale == 1:
         v = model(x_t, t, class_labels=text).sample
     else:
         v_text, v_none = model(torch.cat([x_t, x_t]), t, class_labels=torch.cat([text, no_text])).sample.chunk(2)
         v = v_none + guidance_scale * (v_text - v_none)
-    return (alpha_bar.sqrt() * x_t - (1 - alpha_bar).sqrt() * v).clamp(-1, 1)
+    return clean(x_t, v, alpha_bar).clamp(-1, 1)
 
 
 def fold(x: torch.Tensor) -> torch.Tensor:

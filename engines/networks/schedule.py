@@ -33,10 +33,20 @@ def noise_left(scheduler: SchedulerMixin, step: int) -> float:
     return float((1 - scheduler.alphas_cumprod[scheduler.timesteps[step]]).sqrt())
 
 
-def renoise(x0: torch.Tensor, noise: torch.Tensor, alpha_bar: torch.Tensor) -> torch.Tensor:
-    """What is known, as noisy as the rest of the picture is at this timestep, for filling in the rest.
+def add_noise(x0: torch.Tensor, noise: torch.Tensor, alpha_bar: torch.Tensor) -> torch.Tensor:
+    """x_t: a picture of which the share `alpha_bar` of the variance is left, the rest noise.
 
-    The replacement of Song et al. 2020, arXiv:2011.13456 (appendix I.2), always with the same noise. Simplified: none of the steps
-    back that RePaint takes (Lugmayr et al. 2022, arXiv:2201.09865).
+    With the known part of a picture, and always the same noise, this is also how the rest is filled in: the replacement of Song et al.
+    2020, arXiv:2011.13456 (appendix I.2). Simplified: none of the steps back that RePaint takes (Lugmayr et al. 2022, arXiv:2201.09865).
     """
     return alpha_bar.sqrt() * x0 + (1 - alpha_bar).sqrt() * noise
+
+
+def velocity(x0: torch.Tensor, noise: torch.Tensor, alpha_bar: torch.Tensor) -> torch.Tensor:
+    """What the networks learn to tell: v = sqrt(alpha_bar) noise - sqrt(1 - alpha_bar) x0 (Salimans and Ho 2022, arXiv:2202.00512)."""
+    return alpha_bar.sqrt() * noise - (1 - alpha_bar).sqrt() * x0
+
+
+def clean(x_t: torch.Tensor, v: torch.Tensor, alpha_bar: torch.Tensor) -> torch.Tensor:
+    """The x0 that v means."""
+    return alpha_bar.sqrt() * x_t - (1 - alpha_bar).sqrt() * v

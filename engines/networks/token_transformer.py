@@ -159,7 +159,7 @@ class TokenTransformer(ModelMixin, ConfigMixin):
         """Read the text (N, L, D) with its mask (N, L); what the speller needs of the first patch (N, D), and what `advance` needs."""
         cache = DynamicCache()
         nothing = mask.new_zeros(len(mask), 0, SIZE)
-        hidden = self.llama(**self._inputs(nothing, text, mask), past_key_values=cache, use_cache=True).last_hidden_state
+        hidden = self._remember(cache, **self._inputs(nothing, text, mask))
         whole = mean_word(text, mask)
         return hidden[:, -1], Memory(mask, self.whole(whole), self.speller.hear(whole), cache)
 
@@ -167,14 +167,21 @@ class TokenTransformer(ModelMixin, ConfigMixin):
         """One position: what the speller needs of patch `index` (N, D), from the tokens (N, S) of the patch before it."""
         mask = memory.mask
         embedded = self._embed(patch) + self.position[index] + memory.whole  # (N, D)
-        hidden = self.llama(
+        hidden = self._remember(
+            memory.cache,
             inputs_embeds=embedded[:, None],
             attention_mask=torch.cat([mask, mask.new_ones(len(mask), index + 1)], dim=1),
             position_ids=torch.full((len(patch), 1), self.config.max_text + index, device=patch.device),
-            past_key_values=memory.cache,
-            use_cache=True,
-        ).last_hidden_state
+        )
         return hidden[:, -1]
+
+    def _remember(
+        self, cache: DynamicCache, *, inputs_embeds: torch.Tensor, attention_mask: torch.Tensor, position_ids: torch.Tensor
+    ) -> torch.Tensor:
+        """The layers over what comes after the cache's places, which it takes up: (N, M, D)."""
+        # Transformers 5 has two names for the cache over its versions, but one place.
+        out = self.llama(None, attention_mask, position_ids, cache, inputs_embeds=inputs_embeds, use_cache=True)
+        return out.last_hidden_state
 
     def _inputs(
         self, before: torch.Tensor, text: torch.Tensor, mask: torch.Tensor, seen: torch.Tensor | None = None

@@ -69,12 +69,12 @@ class WordBank:
 class LabelBank:
     """The attributes themselves, for a network that takes what a caption says instead of the caption."""
 
-    def __init__(self, world: Any, labels: list[dict[str, str]]):
-        self.values = spell(world, labels)
+    def __init__(self, world: Any, labels: list[dict[str, str]], *, device: str | torch.device):
+        self.values = spell(world, labels).to(device)
 
     def draw(self, chosen: torch.Tensor, rng: torch.Generator) -> torch.Tensor:
         """Attributes (N, V) of the chosen images (N,)."""
-        return self.values[chosen]
+        return self.values[chosen.to(self.values.device)]
 
 
 def _compose(world: Any, label: dict[str, str], rng: np.random.Generator, everything: float) -> str:

@@ -120,9 +120,8 @@ class StyleGANTrainer(GANTrainer):
 
     def save_model(self, engine: Engine | None, folder: Path) -> None:
         super().save_model(engine, folder)
-        # The autoencoder comes with its card and its log, so that the folder tells all that its pictures cost.
-        beside = {"dirs_exist_ok": True, "ignore": shutil.ignore_patterns("state")}
-        shutil.copytree(latents.autoencoder_folder(engine.world), folder / "vae", **beside)
+        for name in ("README.md", "training.jsonl"):  # so that the folder tells all that its pictures cost
+            shutil.copy(latents.autoencoder_folder(engine.world) / name, folder / "vae")
 
     def shipped(self, kind: type[Engine] | None, folder: Path) -> nn.Module:
         return kind.load_model(folder).generator

@@ -65,7 +65,7 @@ class AttributeTrainer(VAETrainer):
     """Trains with the attributes of a picture in place of a caption."""
 
     def bank(self, encoder: text.TextEncoder, labels: list[dict[str, str]]) -> LabelBank:
-        return LabelBank(encoder.world, labels)
+        return LabelBank(encoder.world, labels, device=self.device)
 
 
 def make_trainer(world: Any, recipe: VAERecipe, *, variant: str, text_dim: int, device: str) -> Trainer:

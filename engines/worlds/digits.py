@@ -134,9 +134,9 @@ def stroke_values(images: np.ndarray) -> dict[str, np.ndarray]:
     return {"thickness": 2 * area / outline, "slant": slant, "width": extents[0] / extents[1]}
 
 
-def random_label(rng: np.random.Generator) -> dict[str, str]:
-    """Any combination of values, each as likely as the next."""
-    return {key: str(rng.choice(values)) for key, values in attributes.items()}
+def random_label(rng: np.random.Generator, named: dict[str, str] | None = None) -> dict[str, str]:
+    """Any combination of values, each as likely as the next, save those that are named."""
+    return {key: str(rng.choice(values)) for key, values in attributes.items()} | (named or {})
 
 
 def caption(label: dict[str, str], rng: np.random.Generator) -> str:

@@ -125,9 +125,13 @@ def _draw(split: str, index: int) -> np.ndarray:
     return avatars.draw(sample_label(split, index), avatars.vary(_rng(split, index, part=1)))
 
 
-def random_label(rng: np.random.Generator) -> dict[str, str]:
-    """Any combination of values that a picture can show, common ones more often."""
-    return hide(_sample_values(rng))
+def random_label(rng: np.random.Generator, named: dict[str, str] | None = None) -> dict[str, str]:
+    """Any combination of values that a picture can show, common ones more often; nothing hides those that are named."""
+    named = {key: value for key, value in (named or {}).items() if (key, value) not in INVISIBLE}
+    while True:
+        label = hide(_sample_values(rng) | named)
+        if named.items() <= label.items():
+            return label
 
 
 def sample_label(split: str, index: int) -> dict[str, str]:

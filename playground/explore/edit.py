@@ -16,7 +16,6 @@ import numpy as np
 import engines
 from engines import Engine, Frame, Request, worlds
 from engines.base import check_number
-from engines.vae import complete
 from playground import directions
 from playground.explore.inside import check_engine, scores_of
 from playground.machine import Machine, threads_for
@@ -71,7 +70,7 @@ def wish(machine: Machine, query: Mapping[str, Any]) -> Wish:
     for name, amount in amounts.items():
         check_number(name, amount, LEAST, MOST, integer=False)
     reading = machine.read(world_name, request.prompts[0])
-    label = complete(world, reading.attributes, request.seed)
+    label = world.random_label(np.random.default_rng(request.seed), reading.attributes)
     changed = world.hide(label | {key: value for name, (key, value) in known.items() if amounts.get(name, 0) >= ON})
     before, after = (world.compose(which, np.random.default_rng(request.seed), everything=True).text for which in (label, changed))
     return Wish(world_name, before, after, request.seed, amounts)
