@@ -270,7 +270,7 @@ class Engine:
         return next(self.model.parameters()).device
 
     def generate(self, request: Request) -> Iterator[Frame]:
-        """Yield the frames of one request, oldest first; the last one holds the picture."""
+        """Yield the frames of one request, oldest first; the last one holds the picture, and is the only one without `previews`."""
         raise NotImplementedError
 
     def draw(self, request: Request) -> Frame:

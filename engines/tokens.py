@@ -35,7 +35,7 @@ from engines.base import (
 )
 from engines.images import fill_unknown, known_places, to_float, to_uint8
 
-TOKENS_PER_FRAME = 8
+TOKENS_PER_FRAME = 16
 CANDIDATES = 8  # tokens that an inspection shows
 EMPTY = 0.0  # brightness, in [-1, 1], at which places without a token yet are shown
 

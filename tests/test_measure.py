@@ -53,7 +53,7 @@ class Exact(Engine):
         images = np.stack([self.picture(d, s, params) for d, s in zip(digits, request.seeds, strict=True)])[..., None]
         images = paste(images, request)
         steps = getattr(params, "num_inference_steps", 1)
-        for step in range(1, steps + 1):
+        for step in range(1 if request.previews else steps, steps + 1):
             yield Frame(images, step, steps, nfe=step, seconds=self.wait * step)
 
 

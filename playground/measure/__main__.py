@@ -20,7 +20,7 @@ from engines import CheckpointError, Engine, checkpoint, worlds
 from engines.training import cards
 from playground import judges, table
 from playground.measure import control, manipulation, novelty, quality, report, resources, speed, stability
-from playground.measure.bench import WORKPLACE, Bench
+from playground.measure.bench import WORKPLACE, Bench, quick_images
 
 ROWS = {module.ROW: module.measure for module in (quality, speed, stability, control, manipulation, novelty, resources)}
 
@@ -38,7 +38,7 @@ def main(arguments: list[str] | None = None) -> None:
         worlds.load(options.world),
         judge,
         load_engines(options.world, options.engines, options.root),
-        options.num_images or (QUICK_IMAGES if options.quick else judge.reference.figures["num_images"]),
+        options.num_images or (quick_images(options.world, QUICK_IMAGES) if options.quick else judge.reference.figures["num_images"]),
         options.seed,
         root=options.root,
         out=options.out,
@@ -91,7 +91,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--root", type=Path, default=checkpoint.ROOT, help="folder of the checkpoints")
     parser.add_argument("--out", type=Path, help="folder that holds <world>/figures.json (default: that of the checkpoints)")
     parser.add_argument(
-        "--quick", action="store_true", help=f"few images ({QUICK_IMAGES}) and runs, into runs/quick: the same rows in minutes"
+        "--quick", action="store_true", help=f"few images (at most {QUICK_IMAGES}) and runs, into runs/quick: the same rows in minutes"
     )
     options = parser.parse_args(arguments)
     options.out = options.out or (WORKPLACE / "quick" if options.quick else checkpoint.ROOT)

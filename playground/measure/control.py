@@ -213,7 +213,7 @@ TESTS = (full_prompt, any_subset, half_picture, hole, strength_dial, one_change)
 
 def most_images(bench: Bench) -> int:
     """N of a test."""
-    return min(QUICK_IMAGES if bench.quick else MOST_IMAGES, bench.num_images)
+    return bench.few(MOST_IMAGES, QUICK_IMAGES)
 
 
 def draw(

@@ -108,9 +108,8 @@ def edit_captions(engine: Engine, key: str, value: str, *, seed: int, count: int
 
 def edit(bench: Bench, engine: Engine, key: str, value: str) -> Edited:
     """Find a direction and follow it from other faces than it was found from."""
-    pairs = QUICK_PAIRS if bench.quick else PAIRS
-    direction = find_direction(engine, key, value, seed=bench.seed + bench.num_images, pairs=pairs)
-    captions = [first for first, _ in edit_captions(engine, key, value, seed=bench.seed, count=min(most_images(bench), bench.num_images))]
+    direction = find_direction(engine, key, value, seed=bench.seed + bench.num_images, pairs=bench.few(PAIRS, QUICK_PAIRS))
+    captions = [first for first, _ in edit_captions(engine, key, value, seed=bench.seed, count=bench.few(MOST_IMAGES, QUICK_IMAGES))]
     latents, prompts = latents_of(engine, captions, seed=bench.seed), tuple(caption.text for caption in captions)
     seeds = tuple(bench.seed + i for i in range(len(prompts)))
     start = time.perf_counter()
@@ -121,16 +120,12 @@ def edit(bench: Bench, engine: Engine, key: str, value: str) -> Edited:
 
 def edit_by_prompt(bench: Bench, engine: Engine, key: str, value: str) -> Edited:
     """Draw faces again from the same random numbers, with one word of their prompts changed."""
-    captions = edit_captions(engine, key, value, seed=bench.seed, count=min(most_images(bench), bench.num_images))
+    captions = edit_captions(engine, key, value, seed=bench.seed, count=bench.few(MOST_IMAGES, QUICK_IMAGES))
     sides = ([pair[i] for pair in captions] for i in (0, 1))
     before, after = (drawn(engine, side, seed=bench.seed, take=lambda frame: frame.images) for side in sides)
     start = time.perf_counter()
     drawn(engine, [captions[0][1]], seed=bench.seed, take=lambda frame: frame.images)
     return Edited(key, value, before, after, time.perf_counter() - start)
-
-
-def most_images(bench: Bench) -> int:
-    return QUICK_IMAGES if bench.quick else MOST_IMAGES
 
 
 def edit_checks(bench: Bench, edits: list[Edited]) -> Test:
