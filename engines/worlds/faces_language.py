@@ -136,7 +136,7 @@ def _chunks(named: dict[str, str], rng: np.random.Generator, *, share_color: boo
     if color and facial_hair != "none" and (style == "bald" or (share_color and rng.random() < 0.3)):
         rng = own["facial_hair"]
         beard = _pick(rng, PHRASES["facial_hair"][named.pop("facial_hair")]["thing"])
-        chunks.append(Chunk("thing", _colored(beard, _pick(rng, WORDS["hair_color"]["words"][color]), rng), rng))
+        chunks.append(Chunk("thing", _colored(beard, _pick(rng, WORDS["hair_color"]["words"][color]), _pick(rng, (0, 1))), rng))
         color = None
     if style == "bald":
         chunks.append(_chunk(WORDS["hair_style"]["bald"], own["hair_style"]))
@@ -196,7 +196,7 @@ def _form(name: str, rng: Rng, **words: str) -> str:
     """One of the forms of that name, filled in: "S W hair" -> "curly red hair"; "W+T" puts the colour into the thing."""
     form = _pick(rng, FORMS[name])
     if "+T" in form:
-        return _colored(words["T"], form.replace("+T", "").replace("W", words["W"]), rng)
+        return _colored(words["T"], form.replace("+T", "").replace("W", words["W"]))
     return " ".join(_fill(word, words) for word in form.split())
 
 
@@ -205,11 +205,12 @@ def _fill(word: str, words: dict[str, str]) -> str:
     return words[word[0]] + word[1:] if word[0] in words and not word[1:].isalnum() else word
 
 
-def _colored(thing: str, word: str, rng: Rng) -> str:
-    """ "a full beard", "white" -> "a full white beard" or "a white full beard"."""
+def _colored(thing: str, word: str, after: int = 0) -> str:
+    """ "a bob cut", "red" -> "a red bob cut"; after one word of it, "a full beard", "white" -> "a full white beard"."""
     words = thing.split()
-    first = 1 if words[0] in ("a", "an") else 0
-    place = _pick(rng, range(first, len(words))) if words[-1] not in ("head", "chin", "face", "shoulders") else first
+    place = (words[0] in ("a", "an")) + after
+    if place >= len(words) or words[-1] in ("head", "chin", "face", "shoulders"):
+        place -= after
     return " ".join([*words[:place], word, *words[place:]])
 
 
