@@ -55,7 +55,7 @@ class Bench:
     others: dict[str, Engine] = field(default_factory=dict)
     machine: str = field(default_factory=lambda: device_name(torch.device("cpu")))
     commit: str = field(default_factory=cards.commit)
-    drawn: dict[tuple[str, Params, int], np.ndarray] = field(default_factory=dict)  # rows share what they draw
+    drawn: dict[tuple[str, Params], np.ndarray] = field(default_factory=dict)  # rows share what they draw
     real: dict[str, metrics.Gaussian] = field(default_factory=dict)  # and what they know of real images
     excess: dict[tuple[str, int], float] = field(default_factory=dict)
 
@@ -136,11 +136,11 @@ class Bench:
 
     def draw(self, name: str, params: Params | None = None, *, count: int | None = None) -> np.ndarray:
         """N pictures of one engine, uint8 (N, H, W, C), one per caption, from seeds `seed` onwards; or those of the first `count`."""
-        engine = self.everyone[name]
-        key = (name, params or engine.params_type(), count or self.num_images)
-        if key not in self.drawn:
-            self.drawn[key] = draw_with(engine, self.prompts[:count], key[1], seed=self.seed, cache=self.cache)
-        return self.drawn[key]
+        engine, count = self.everyone[name], count or self.num_images
+        settings = (name, params or engine.params_type())
+        if len(self.drawn.get(settings, ())) < count:
+            self.drawn[settings] = draw_with(engine, self.prompts[:count], settings[1], seed=self.seed, cache=self.cache)
+        return self.drawn[settings][:count]
 
     def rng(self) -> np.random.Generator:
         """For resampling; the same for every figure."""

@@ -23,7 +23,7 @@ from playground.measure.quality import ratio_figure
 ROW = "speed"
 STEPS = "num_inference_steps"  # the setting that is swept, wherever an engine has it
 SWEEP, QUICK_SWEEP = (2, 5, 10, 20, 50, 100), (10,)
-MANY, FEWER = 100, 5  # from so many steps on, a fifth of the pictures is drawn, and the number is shown but not chosen
+FEWER = 5  # a fifth of the pictures is drawn at each number of steps, from the same prompts and seeds, so that these do not differ
 WITHIN = 1.1  # of the best Fréchet distance
 WARM_UPS, RUNS, QUICK_RUNS, BATCH = 3, 20, 5, 16
 PARTS = 8  # of an engine's frames, for seconds per step by position
@@ -61,21 +61,19 @@ def measure_sweep(bench: Bench, name: str) -> dict[str, Figure]:
     fields = {field.name: field for field in dataclasses.fields(engine.params_type)}
     if STEPS not in fields:
         return {}
-    limits = fields[STEPS].metadata
+    limits, count = fields[STEPS].metadata, bench.num_images // (1 if bench.quick else FEWER)
     ratios, named = {}, {}
     for steps in sorted({*(QUICK_SWEEP if bench.quick else SWEEP), fields[STEPS].default}):
         if not limits["minimum"] <= steps <= limits["maximum"]:
             continue
         params = engine.params_type(**{STEPS: steps})
-        count = bench.num_images // FEWER if steps >= MANY else None
         images = bench.draw(name, params, count=count)
         ratios[steps] = ratio_figure(bench, {space: bench.judge.features(images, space=space) for space in SPACES}, SPACES)
         named[f"fd_ratio at {steps} steps"] = ratios[steps]
         log.info("%s at %d steps: FD / floor %.3g", name, steps, ratios[steps].value)
-    eligible = {steps: figure.value for steps, figure in ratios.items() if steps < MANY}
-    chosen = fewest_steps(eligible)
-    method = f"fewest of {', '.join(map(str, eligible))} steps whose FD / floor is within 10 % of the best"
-    named[STEPS] = bench.figure(chosen, "steps", n=bench.num_images, method=method, judged=True)
+    chosen = fewest_steps({steps: figure.value for steps, figure in ratios.items()})
+    method = f"fewest of {', '.join(map(str, ratios))} steps whose FD / floor is within 10 % of the best"
+    named[STEPS] = bench.figure(chosen, "steps", n=count, method=method, judged=True)
     return named
 
 
