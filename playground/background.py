@@ -70,7 +70,7 @@ class Background:
             return self.job
 
     def start_or_join(self, name: str, arguments: list[str], *, owner: str = "", clear: Path) -> Job:
-        """Run a command unless it is running already. clear: folder of its output, emptied first. Raises Busy while another runs."""
+        """Run a command unless it is running already. clear: folder of its output, which is emptied. Raises Busy while another runs."""
         with self._joining:
             if self.job and self.job.running and self.job.name == name:
                 return self.job

@@ -53,6 +53,7 @@ def test_a_link_to_the_other_world_brings_its_examples(open_page, faces_address)
 
 
 def test_a_face_is_edited_and_restored(open_page, faces_address):
+    drawn.clear()
     tab = open_item(open_page, faces_address, "edit", world="faces", prompt="a sad face", seed=4)
     item = tab.locator("#item-edit")
     item.locator(".item[data-answered='2']").wait_for(timeout=60_000)  # along directions, and drawn again

@@ -158,10 +158,12 @@ def test_what_else_changes_is_seen(edits):
 def test_every_engine_is_also_asked_by_prompt(monkeypatch, tmp_path):
     """One without a latent is told apart by that alone; one with a latent is judged by its directions."""
     monkeypatch.setattr(manipulation, "EDITS", (("digit", "7"), ("thickness", "bold")))
+    for name in ("REALISM", "SECONDS"):  # every digit becomes a seven, and clocks are not to be tested
+        monkeypatch.setattr(manipulation, name, 1e9)
     rng = np.random.default_rng(0)
     labels = {key: rng.integers(len(values), size=NUM_IMAGES) for key, values in WORLD.attributes.items()}
     encoder = text.load("digits")
-    kinds = {"vae": Latent, "autoregressive": Obedient, "diffusion": Deaf}
+    kinds = {"vae": Latent, "gan": Leaky, "autoregressive": Obedient, "diffusion": Deaf}
     engines = {name: kind(torch.nn.Linear(1, 1), encoder) for name, kind in kinds.items()}
     manipulation.measure(Bench(WORLD, QuarterJudge(labels), engines, NUM_IMAGES, 5, out=tmp_path, root=tmp_path))
     row = figures.read("digits", root=tmp_path)["faces"]
@@ -171,7 +173,7 @@ def test_every_engine_is_also_asked_by_prompt(monkeypatch, tmp_path):
     assert row["autoregressive"]["by prompt: digit 7, leak"].value < 0.02
     assert row["diffusion"]["by prompt: digit 7, success"].value < 0.3
     assert "digit 7, success" not in row["diffusion"]
-    assert row["vae"]["edits"].value in (0.0, 1.0)
+    assert (row["vae"]["edits"].value, row["gan"]["edits"].value) == (1, 0)
     assert not isinstance(row["vae"]["edits"].low, bool)
     assert row["vae"]["digit 7, success"].value > 0.95
     assert "by another prompt" in figures.read_evidence("digits", "faces", "diffusion", root=tmp_path)[1]
@@ -246,3 +248,16 @@ def test_a_seam_shows():
 def test_variety_of_even_and_of_single_values():
     assert control.variety(np.array([0, 1, 2, 3]), 5) == pytest.approx(0.75)
     assert control.variety(np.array([2, 2]), 5) == 0
+
+
+@pytest.mark.parametrize(
+    ("value", "low", "high", "threshold", "options", "found"),
+    [
+        (0.92, 0.88, 0.95, 0.9, {}, (True, False, True)),
+        (1.4, 1.2, 1.6, 1.5, {"at_least": False}, (True, False, True)),
+        (0.0, 0.0, 0.1, 0.0, {"strict": True}, (False, False, True)),
+    ],
+)
+def test_a_test_passes_at_its_figure_and_at_both_ends_of_its_interval(value, low, high, threshold, options, found):
+    figure = figures.Figure(value, "", 100, "test", "machine", "abc", low, high)
+    assert control.passed({"a": control.Check(figure, threshold, **options)}) == found

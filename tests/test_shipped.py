@@ -52,6 +52,7 @@ def test_every_row_was_measured_with_the_weights_shipped(name):
     for row in measured:
         assert {figure.weights for figure in rows[row][family].values()} == {weights}, row
         assert judges_of(rows[row][family]) <= {judges.load(world).hash, ""}, row
+    assert judges_of(rows["quality"][family]) == judges_of(rows["quality"]["real"]) == {judges.load(world).hash}
 
 
 @pytest.mark.parametrize("world", worlds.NAMES)

@@ -221,3 +221,38 @@ def test_missing_figures_are_empty_and_damaged_ones_named(tmp_path):
         figures.read("digits", root=tmp_path)
     with pytest.raises(ValueError, match="world must be one of"):
         figures.read("cats", root=tmp_path)
+
+
+COURSE = {  # figures that earn the course's words, whatever the code takes for good
+    "quality": (100, 30, 10, 2),
+    "speed": (1, 1, 20, 20),
+    "stability": (0, 5, 0, 0),
+    "control": (1, 1, 6, 4),
+    "faces": (0, 1, 0, 0),
+    "novelty": (0.3, 0.3, 0.9, 0.9),
+    "resources": (1, 1, 100, 100),
+}
+
+
+def earned(row, values):
+    names = {row.figure, *row.compared}
+    spread = [{name: figure(v, 0.9 * v, 1.1 * v) for name in names} | {"variation": figure(0.1)} for v in values]
+    return {row.key: dict(zip(FAMILIES, spread, strict=True))}
+
+
+@pytest.mark.parametrize("row", table.ROWS, ids=lambda row: row.key)
+def test_figures_that_earn_the_courses_words_reproduce_every_claim(row):
+    values, claims = COURSE[row.key], [claim for claim in table.claims("faces") if claim.row is row]
+    good = earned(row, values)
+    assert all(cell.ours == cell.theirs for cell in table.cells("faces", good) if cell.row is row)
+    assert {table.verdict(claim, good) for claim in claims} == {"reproduced"}
+    swapped = earned(row, [max(values) + min(values) - value for value in values])
+    assert "reproduced" not in {table.verdict(claim, swapped) for claim in claims}
+
+
+def test_two_compared_figures_must_agree():
+    row = next(row for row in table.ROWS if len(row.compared) == 2)
+    good, other = earned(row, COURSE[row.key]), earned(row, COURSE[row.key][::-1])
+    for family in FAMILIES:
+        good[row.key][family][row.compared[1]] = other[row.key][family][row.compared[1]]
+    assert {table.verdict(claim, good) for claim in table.claims("faces") if claim.row is row} == {"undecided"}

@@ -61,8 +61,18 @@ def test_a_resumed_run_continues_where_it_stopped(tmp_path):
     training.main(["digits/vae", "--steps", "4", "--device", "cpu", "--out", str(out), "--resume"])
     steps = [json.loads(line)["step"] for line in (out / "training.jsonl").read_text().splitlines()]
     assert steps == [1, 2, 4]
+    saved = torch.load(out / "state" / "state.pt", weights_only=True)["trainer"]
+    assert saved["optimizers"][0]["state"][0]["step"] == 4
+    assert list(np.load(out / "progress.npz")["steps"]) == [1, 2, 4]
     training.main(["digits/vae", "--steps", "2", "--device", "cpu", "--out", str(out)])
     assert [json.loads(line)["step"] for line in (out / "training.jsonl").read_text().splitlines()] == [1, 2]
+
+
+def test_a_run_that_diverges_ends_with_its_step_and_saves_nothing(tmp_path, monkeypatch):
+    monkeypatch.setattr(loop.Trainer, "step", lambda self, x, words: {"loss": torch.tensor(float("nan"))})
+    with pytest.raises(FloatingPointError, match="step 1"):
+        training.main(["digits/vae", "--steps", "2", "--device", "cpu", "--out", str(tmp_path / "vae")])
+    assert not list((tmp_path / "vae").glob("*.safetensors"))
 
 
 def test_a_run_without_state_continues_from_its_weights_and_log(tmp_path):

@@ -117,6 +117,9 @@ def history(out: Path, row: str, now: str, *, resumed: bool) -> str:
     return f"{earlier[1]}, then {now}" if earlier else now
 
 
+UNKNOWN = "unknown"  # the commit, where there is no git
+
+
 def commit() -> str:
     """Short hash of the commit that runs, with a + where files were changed since."""
     try:
@@ -125,5 +128,5 @@ def commit() -> str:
         ).stdout
         changed = subprocess.run(["git", "diff", "--quiet", "HEAD", "--", ":/*.py"], cwd=Path(__file__).parent, check=False).returncode
     except (OSError, subprocess.CalledProcessError):
-        return "unknown"
+        return UNKNOWN
     return short.strip() + ("+" if changed else "")

@@ -42,7 +42,7 @@ def main(arguments: list[str] | None = None) -> None:
         options.seed,
         root=options.root,
         out=options.out,
-        cache=WORKPLACE / "drawn" if cards.commit().isalnum() else None,  # none for code that no commit names
+        cache=WORKPLACE / "drawn" if named_by(cards.commit()) else None,
         quick=options.quick,
         others=load_engines(options.world, beside(options), options.root),
     )
@@ -60,6 +60,11 @@ def main(arguments: list[str] | None = None) -> None:
     report.write_cards(options.world, root=options.out)
     if options.out == checkpoint.ROOT:
         report.write_summary(options.world, checkpoint.ROOT.parent / "README.md", root=options.out)
+
+
+def named_by(commit: str) -> bool:
+    """Whether a commit names the code that runs, so that pictures that it drew may be taken again."""
+    return commit != cards.UNKNOWN and not commit.endswith("+")
 
 
 def beside(options: argparse.Namespace) -> list[str]:

@@ -15,6 +15,7 @@ from engines import FAMILIES, CheckpointError
 from playground import figures, table
 from playground.background import Background, Busy, Job
 from playground.table import Cell
+from playground.ui.compare_tab import RUNS_AT_ONCE
 from playground.ui.panes import title
 from playground.ui.table_detail import number
 
@@ -45,18 +46,23 @@ def build(background: Background, folder: Path, world: gr.Dropdown) -> None:
         while job.running:
             yield progress(world_name, folder, time.time() - job.started)
             time.sleep(POLL)
-        if job.failed:
+        if job.stopped:
+            ended = '<p role="status">Stopped. What it had measured is shown.</p>'
+        elif job.failed:
             ended = f'<p class="problem" role="alert">The measurement ended early. {escape(job.last_line())}</p>'
         else:
             ended = f'<p role="status">Done in {_minutes(time.time() - job.started)}.</p>'
         yield ended + side_by_side(world_name, folder)
 
     def halt(request: gr.Request) -> None:
+        job = background.job
         background.stop(request.session_hash)
+        if job and job.running:
+            gr.Info("Only the page that began the measurement can stop it.")
 
     # 3. Wiring
     options: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
-    start.click(measure, world, shown, concurrency_limit=8, **options)
+    start.click(measure, world, shown, concurrency_limit=RUNS_AT_ONCE, **options)
     stop.click(halt, None, None, queue=False, **options)
 
 

@@ -23,7 +23,7 @@ from playground.ui.settings import Settings
 
 NUM_EXAMPLES = 5
 DEFAULT_PICTURES = 4
-RUNS_AT_ONCE = 30  # of all visitors, most of them waiting for the machine; Gradio has 40 threads
+RUNS_AT_ONCE = 90  # of all visitors, most of them waiting for the machine
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class CompareTab:
     settings: Settings
     panes: gr.HTML
     linked: gr.State  # counts the orders that came by link and are to be drawn at once
-    choose: Callable[[str], dict[Any, Any]]  # a world -> updates of the components `chosen`
+    choose: Callable[[str, gr.Request], dict[Any, Any]]  # a world -> updates of the components `chosen`; the visitor's run ends
     chosen: list[gr.components.Component]
 
     @property
@@ -116,6 +116,7 @@ def build(machine: Machine, runs: Runs, start: Order) -> CompareTab:
         try:
             order = tab.order(values)
         except ValueError as error:
+            runs.stop(request.session_hash)
             yield refused(values[world] if values[world] in engines.world_names() else start.world, str(error), started)
             return
         yield from watch(order, machine, runs, request.session_hash, started)
@@ -123,7 +124,8 @@ def build(machine: Machine, runs: Runs, start: Order) -> CompareTab:
     def stop_run(request: gr.Request) -> None:
         runs.stop(request.session_hash)
 
-    def choose_world(name: str) -> dict[Any, Any]:
+    def choose_world(name: str, request: gr.Request) -> dict[Any, Any]:
+        runs.stop(request.session_hash)
         first = worlds.load(name).examples[0]
         return {
             **_show_examples(examples, name),

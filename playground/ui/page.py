@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 from pathlib import Path
@@ -24,8 +25,11 @@ from playground.ui.runs import Runs
 TITLE = "Generative playground"
 STYLES = Path(__file__).with_name("page.css")
 MAX_BODY = 2 * uploads.MAX_BYTES  # bytes of a request; a file arrives in base64
+MAX_THREADS = 120  # a visitor whose order waits or is shown slowly holds one, and it sleeps
 TOO_LARGE = f"a request may have at most {MAX_BODY} bytes"
 TABS = ("compare", "table", "explore", "training", "learn")
+
+log = logging.getLogger(__name__)
 
 HEADER = """
 <h1>Four ways to make a picture</h1>
@@ -68,8 +72,8 @@ def build(machine: Machine, start: Order | None = None) -> gr.Blocks:
                     chosen[shown] = gr.Tabs(selected=query["item"])
             return {**restored(compared, query), **chosen}
 
-        def turn_to(world: str) -> dict[Any, Any]:
-            return {compared.world: world, **compared.choose(world)}
+        def turn_to(world: str, request: gr.Request) -> dict[Any, Any]:
+            return {compared.world: world, **compared.choose(world, request)}
 
         # 3. Wiring
         outputs = [*compared.inputs, *compared.chosen, compared.linked, tabs, items, training_items]
@@ -107,6 +111,7 @@ def launch(demo: gr.Blocks, **options: Any) -> tuple[Any, str, str | None]:
         css_paths=STYLES,
         run_history=False,
         enable_monitoring=False,
+        max_threads=MAX_THREADS,
         ssr_mode=False,
         footer_links=[],
         state_session_capacity=300,
@@ -161,6 +166,7 @@ def _theme() -> gr.themes.Base:
 
 async def _not_found(request: Request, error: Exception) -> JSONResponse:
     """Calls that name no function of this page: Gradio would answer 500 and close the connection."""
+    log.info("no such function: %r", error)
     return JSONResponse({"detail": "there is no such function"}, status_code=404)
 
 

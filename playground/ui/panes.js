@@ -87,6 +87,7 @@ function show(view) {
   for (const data of view.panes) showPane(panes.get(data.name), data, view);
   showChart(view);
   takeaway.hidden = !view.run;
+  copyLink.hidden = !view.link; // an item's own button copies its link
   if (view.run && (!before || before.run !== view.run)) fetchFilms(view);
 }
 
@@ -101,11 +102,12 @@ function reset(view) {
 
 function showStatus(view) {
   const drawing = view.panes.find((pane) => pane.state === "drawing");
+  const failed = view.panes.filter((pane) => pane.error).map((pane) => pane.title);
   const texts = {
     idle: "",
     waiting: "Waiting for a turn.",
     drawing: drawing ? `${drawing.title} is drawing.` : "Waiting for the next turn.",
-    done: "All engines are done.",
+    done: failed.length ? `${failed.join(", ")} failed; the others are done.` : "All engines are done.",
     stopped: "Stopped.",
     failed: view.message,
   };
@@ -230,7 +232,7 @@ function rememberLink(link) {
 }
 
 function copy() {
-  copyAddress(copyLink, newest.link ? `${location.origin}${location.pathname}${newest.link}` : location.href);
+  copyAddress(copyLink, `${location.origin}${location.pathname}${newest.link}`);
 }
 
 async function download(kind) {

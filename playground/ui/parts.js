@@ -16,7 +16,7 @@ function setText(node, text) {
 }
 
 function flash(button, text) {
-  const usual = button.textContent;
+  const usual = (button.dataset.usual ??= button.textContent);
   button.textContent = text;
   setTimeout(() => (button.textContent = usual), 1500);
 }
@@ -24,14 +24,16 @@ function flash(button, text) {
 async function copyAddress(button, address) {
   try {
     await navigator.clipboard.writeText(address);
+    flash(button, "Copied");
   } catch {
     window.prompt("Copy this link:", address); // browsers offer the clipboard to secure addresses only, and may refuse it
   }
-  flash(button, "Copied");
 }
 
-function save(file) {
-  make("a", { href: file.uri, download: file.name }).click();
+async function save(file) {
+  const address = URL.createObjectURL(await (await fetch(file.uri)).blob()); // browsers refuse to save long data addresses
+  make("a", { href: address, download: file.name }).click();
+  setTimeout(() => URL.revokeObjectURL(address), 60_000); // the browser may not have begun to read it
 }
 
 async function picture(uri) {

@@ -2,13 +2,14 @@
 // The address says which cell is open, "?tab=table&world=digits&cell=quality.gan", and is followed once.
 
 let followed = false;
+let turn = 0; // counts the cells that were opened
 
 element.addEventListener("click", async (event) => {
   const button = event.target.closest("button[data-action]");
   if (!button) return;
   const { action, world, row, family } = button.dataset;
   if (action === "print") window.print();
-  if (action === "csv") save(await server.as_csv(world), `generative-playground-${world}.csv`);
+  if (action === "csv") download(await answerOf(server.as_csv(world)), world);
   if (action === "detail") {
     const kept = [...new URLSearchParams(location.search)].filter(([key]) => key === "walk" || key.startsWith("__"));
     history.replaceState(null, "", `?${new URLSearchParams([["tab", "table"], ["world", world], ["cell", `${row}.${family}`], ...kept])}`);
@@ -19,7 +20,11 @@ element.addEventListener("click", async (event) => {
 async function open(button) {
   const { world, row, family } = button.dataset;
   const detail = element.querySelector(".detail");
-  detail.innerHTML = await server.detail({ world, row, family }); // escaped by the server, nothing in it was typed by a visitor
+  const mine = ++turn;
+  const answer = await answerOf(server.detail({ world, row, family }));
+  if (mine !== turn) return; // another cell was opened meanwhile
+  if (answer.error) detail.replaceChildren(make("p", { class: "problem", tabindex: -1, text: answer.error }));
+  else detail.innerHTML = answer; // escaped by the server, nothing in it was typed by a visitor
   for (const other of element.querySelectorAll("button[aria-expanded]")) other.setAttribute("aria-expanded", other === button);
   detail.querySelector("h3, p").focus();
   detail.scrollIntoView({ block: "start", behavior: "smooth" });
@@ -38,10 +43,7 @@ function follow() {
 watch("value", follow);
 follow();
 
-function save(text, name) {
-  const link = document.createElement("a");
-  link.href = URL.createObjectURL(new Blob([text], { type: "text/csv" }));
-  link.download = name;
-  link.click();
-  URL.revokeObjectURL(link.href);
+function download(answer, world) {
+  if (answer.error) element.querySelector(".detail").replaceChildren(make("p", { class: "problem", text: answer.error }));
+  else save({ uri: `data:text/csv;charset=utf-8,${encodeURIComponent(answer)}`, name: `generative-playground-${world}.csv` });
 }

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 from html import escape
-from pathlib import Path
 
 import gradio as gr
 
@@ -15,14 +14,13 @@ from playground import figures, table
 from playground.figures import Figures
 from playground.table import CONTRADICTED, NOT_MEASURED, REPRODUCED, UNDECIDED, Cell, Row
 from playground.ui import table_detail
-from playground.ui.panes import title
+from playground.ui.panes import script, title
 from playground.ui.table_detail import number
 
 MARKS = {REPRODUCED: "✓", CONTRADICTED: "✗", UNDECIDED: "≈", NOT_MEASURED: "…"}
 VERDICTS = {**{verdict: verdict for verdict in MARKS}, NOT_MEASURED: "not measured yet"}
 
 
-SCRIPT = Path(__file__).with_name("table.js")
 CSV_COLUMNS = (
     *("world", "row", "engine", "course", "measured", "value", "low", "high", "unit", "n"),
     *("verdict", "method", "seed", "machine", "commit", "reference"),
@@ -48,7 +46,7 @@ def build() -> gr.HTML:
     def as_csv(world: str) -> str:
         return to_csv(world, figures.read(world))
 
-    return gr.HTML(elem_id="table", js_on_load=SCRIPT.read_text(), server_functions=[detail, as_csv])
+    return gr.HTML(elem_id="table", js_on_load=script("table.js"), server_functions=[detail, as_csv])
 
 
 def show(world: str) -> str:

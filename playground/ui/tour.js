@@ -3,8 +3,10 @@
 const panel = element.querySelector("section");
 const steps = [...element.querySelectorAll(".step")];
 let current = 0; // counted from 1; 0: closed
+let opener = null; // what had the focus before
 
 function go(number) {
+  if (!current) opener = document.activeElement;
   current = number < 0 || number > steps.length ? current : number;
   panel.hidden = current === 0;
   steps.forEach((step, i) => (step.hidden = i + 1 !== current));
@@ -13,6 +15,7 @@ function go(number) {
     button.disabled = button.dataset.by !== "" && (next < 1 || next > steps.length);
   }
   if (current) steps[current - 1].querySelector("a").focus({ preventScroll: true });
+  else opener?.focus?.({ preventScroll: true });
   const address = new URL(location.href);
   if (current) address.searchParams.set("walk", current);
   else address.searchParams.delete("walk");

@@ -70,6 +70,7 @@ def wire(item: gr.HTML, shown: gr.HTML, read: Callable[[dict[str, Any]], Order],
         try:
             order = read(event.order)
         except (AttributeError, ValueError, CheckpointError) as error:
+            runs.stop(request.session_hash)
             yield refused(world, str(error), started)
             return
         yield from watch(order, machine, runs, request.session_hash, started, linked=False)

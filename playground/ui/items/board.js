@@ -68,11 +68,12 @@ function makeBoard({ worlds, start, limits, tools, label, hooks = {} }) {
     await ask(server.picture({ world: world.select.value, picture: `held-out-${n}` }));
   }
 
-  // Shows what the server answers, unless another picture was asked for meanwhile.
+  // Shows what the server answers and gives it back; neither if another picture was asked for meanwhile.
   async function ask(call) {
     const mine = ++turn;
     const answer = await answerOf(call);
-    if (mine === turn) await show(answer);
+    if (mine !== turn) return null;
+    await show(answer);
     return answer;
   }
 
@@ -98,6 +99,7 @@ function makeBoard({ worlds, start, limits, tools, label, hooks = {} }) {
     say("Reading the picture.");
     const reader = new FileReader();
     reader.onload = () => ask(server.upload({ world: world.select.value, content: reader.result.split(",")[1] ?? "" }));
+    reader.onerror = () => say("The file could not be read.", true);
     reader.readAsDataURL(chosen);
   }
 

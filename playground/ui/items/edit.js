@@ -51,6 +51,7 @@ function draw() {
   for (const engine of world.world.engines) cards.set(engine.name, card(engine));
   shown.replaceChildren(...[...cards.values()].map(({ node }) => node));
   note();
+  say("Drawing.");
   ask("along");
   ask("again");
 }
@@ -83,11 +84,15 @@ async function ask(kind) {
   }
 }
 
+function say(text, failed = false) {
+  setText(status, text);
+  status.dataset.state = failed ? "failed" : "";
+}
+
 async function change(name, wish) {
   const answer = await answerOf(server.change({ ...wish, engine: name }));
-  setText(status, answer.error ?? "");
-  status.dataset.state = answer.error ? "failed" : "";
-  if (answer.error) return;
+  say(answer.error ?? "", Boolean(answer.error));
+  if (answer.error) return cards.get(name)?.show(answer, wish);
   setText(sentence, `The face: “${answer.before}”`);
   cards.get(name)?.show(answer.shown, answer);
 }

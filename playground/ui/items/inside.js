@@ -40,7 +40,10 @@ function note(soon = false) {
 
 function show(view) {
   if (!view || view.started < started) return; // the end of a run that a newer one replaced
-  if (view.started > started) parts.replaceChildren();
+  if (view.started > started) {
+    parts.replaceChildren();
+    run = ""; // what was asked about the pictures before comes too late
+  }
   started = view.started;
   const drawing = view.panes.find((pane) => pane.state === "drawing");
   const texts = { waiting: "Waiting for a turn.", drawing: drawing ? `${drawing.title} draws.` : "Waiting for the next turn.", done: "", stopped: "Stopped.", failed: view.message };

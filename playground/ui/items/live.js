@@ -37,9 +37,14 @@ function note() {
 // Who began a training may stop it, also after a reload of the page.
 function mine() {
   const key = "generative-playground-trainer";
-  const token = sessionStorage.getItem(key) ?? `${Math.random()}${Math.random()}`;
-  sessionStorage.setItem(key, token);
-  return token;
+  const fresh = `${Math.random()}${Math.random()}`;
+  try {
+    const token = sessionStorage.getItem(key) ?? fresh;
+    sessionStorage.setItem(key, token);
+    return token;
+  } catch {
+    return fresh; // some browsers keep nothing for a page within another site's
+  }
 }
 
 async function start() {
@@ -66,14 +71,14 @@ async function look() {
 
 document.addEventListener("visibilitychange", () => document.hidden || look());
 
-const TEXTS = { idle: "", done: "The training is complete.", stopped: "Stopped. What it had learnt is shown." };
+const TEXTS = { idle: "", done: "The training is complete.", stopped: "Stopped. What it had learnt is shown.", failed: "The training failed." };
 
 function show(view) {
   if (view.error) return setText(status, view.error);
   const begun = "seconds" in view;
   const title = engines.find(({ name }) => name === view.engine)?.title ?? "";
   const training = begun ? `${title} is being trained.` : `${title} is about to be trained: captions and pictures are being read.`;
-  setText(status, TEXTS[view.state] ?? (view.message || training));
+  setText(status, view.message || (TEXTS[view.state] ?? training));
   status.dataset.state = view.state;
   bar.hidden = view.state !== "training";
   bar.value = begun ? view.seconds : 0;

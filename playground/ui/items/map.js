@@ -7,7 +7,8 @@ const root = element.querySelector(".item");
 const point = { z1: 0, z2: 0 };
 let map = null; // what server.open answered, and the pixels of its grid
 let resting = 0; // timer
-let turn = 0; // counts the moves
+let busy = false; // one place at a time is being decoded
+let waiting = false; // and the latest one waits for it
 
 const plane = make("canvas", {
   class: "plane",
@@ -88,19 +89,23 @@ function moveTo({ z1, z2 }) {
     blend();
   }
   draw();
-  turn++;
   clearTimeout(resting);
   resting = setTimeout(settle, REST);
 }
 
 async function settle() {
+  if (busy) return (waiting = true);
   const { z1, z2 } = point;
-  const mine = turn;
+  busy = true;
   const answer = await answerOf(server.decode({ z1, z2 }));
-  if (mine !== turn) return; // the point has moved on: the latest counts
+  const image = answer.error ? null : await picture(answer.picture);
+  busy = false;
+  if (waiting) {
+    waiting = false;
+    return settle();
+  }
+  if (z1 !== point.z1 || z2 !== point.z2) return; // the point has moved on, and will be decoded where it rests
   if (answer.error) return refuse(answer.error);
-  const image = await picture(answer.picture);
-  if (mine !== turn) return;
   decoded.getContext("2d").drawImage(image, 0, 0);
   shown(`z1 = ${z1.toFixed(2)}, z2 = ${z2.toFixed(2)}`, "decoded at this very point");
   decoded.dataset.exact = `${z1} ${z2}`;
@@ -151,7 +156,7 @@ function blend() {
 }
 
 const isDark = () => document.body.classList.contains("dark");
-const colour = (i) => `hsl(${(360 * i) / map.names.length} ${isDark() ? "75% 72%" : "75% 33%"})`;
+const colour = (i) => `hsl(${(360 * i) / map.names.length} ${isDark() ? "75% 72%" : "75% 27%"})`;
 
 function draw() {
   const size = Math.round(plane.clientWidth * devicePixelRatio);

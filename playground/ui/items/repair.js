@@ -109,7 +109,7 @@ async function restore() {
   prompt.value = link ? link.prompt ?? "" : start.prompt;
   if (!link) return board.real(start.number);
   const answer = await board.ask(server.restore({ world: board.world.select.value, picture: link.picture ?? "", missing: link.missing ?? "" }));
-  if (answer.error) return;
+  if (!answer || answer.error) return;
   preset = answer.preset;
   missing = unpack(answer.missing);
   seed.value = link.seed ?? start.seed;

@@ -32,7 +32,9 @@ async function open() {
   if (mine !== turn) return; // another world was chosen meanwhile
   setText(status, answer.error ?? asked(answer.engines.filter((engine) => !engine.error)));
   status.dataset.state = answer.error ? "failed" : "done";
-  shown = answer.error ? [] : await Promise.all(answer.engines.map(card));
+  const built = answer.error ? [] : await Promise.all(answer.engines.map(card));
+  if (mine !== turn) return;
+  shown = built;
   cards.replaceChildren(...shown.map((engine) => engine.node));
   move();
 }

@@ -85,9 +85,10 @@ async function showRow(row, pane, view) {
   const how = world.world?.between[pane.name];
   setText(row.note, pane.error || (how ? `walks through ${how}` : ""));
   row.node.dataset.state = pane.state;
-  if (!pane.picture || pane.picture === row.shown) return finish(row, view);
+  if (!pane.picture || pane.picture === row.shown) return finish(row);
   row.shown = pane.picture;
   const sheet = await picture(pane.picture);
+  if (row.shown !== pane.picture) return; // a later one came meanwhile
   const width = sheet.width / view.columns;
   row.frames = Array.from({ length: view.columns }, (_, i) => {
     const canvas = make("canvas", { "aria-hidden": "true" });
@@ -98,11 +99,11 @@ async function showRow(row, pane, view) {
   row.strip.replaceChildren(...row.frames);
   row.strip.style.setProperty("--columns", view.columns);
   row.strip.setAttribute("aria-label", `${row.title}: ${view.columns} pictures on the way from “${ends[0].prompt.value || "anything"}” to “${ends[1].prompt.value || "anything"}”`);
-  finish(row, view);
+  finish(row);
 }
 
-function finish(row, view) {
-  if (!view.run || !row.moving.hidden || !row.frames.length) return;
+function finish(row) {
+  if (!run || !row.moving.hidden || !row.frames.length) return;
   row.moving.hidden = false;
   row.slider.max = row.frames.length - 1;
   Object.assign(row.player, { width: row.frames[0].width, height: row.frames[0].height });
