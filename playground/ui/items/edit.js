@@ -3,6 +3,7 @@
 const root = element.querySelector(".item");
 const { worlds, edits, start, limits } = props.fixed;
 const cards = new Map(); // engine name -> its elements
+const problems = new Map(); // engine name -> what went wrong with its last answer, or ""
 const REST = 600; // milliseconds after the last change before the engines that draw again are asked
 const busy = { along: false, again: false }; // one wish of each kind is on its way at a time
 const waiting = { along: false, again: false }; // and the latest one waits for it
@@ -48,6 +49,7 @@ function note() {
 
 function draw() {
   cards.clear();
+  problems.clear();
   for (const engine of world.world.engines) cards.set(engine.name, card(engine));
   shown.replaceChildren(...[...cards.values()].map(({ node }) => node));
   note();
@@ -91,8 +93,10 @@ function say(text, failed = false) {
 
 async function change(name, wish) {
   const answer = await answerOf(server.change({ ...wish, engine: name }));
-  say(answer.error ?? "", Boolean(answer.error));
-  if (answer.error) return cards.get(name)?.show(answer, wish);
+  problems.set(name, answer.error ?? "");
+  const problem = [...problems.values()].find(Boolean); // one engine's success does not hide another's failure
+  say(problem ?? "", Boolean(problem));
+  if (answer.error) return;
   setText(sentence, `The face: “${answer.before}”`);
   cards.get(name)?.show(answer.shown, answer);
 }
