@@ -199,11 +199,11 @@ def fit(
         saved = torch.load(state_path, map_location=trainer.device, weights_only=True)
         trainer.load_state(saved["trainer"])
         clock = Clock(minutes, steps, **saved["clock"])
-        snapshots.load(clock.progress)
+        snapshots.load(clock)
     elif resume and log_path.is_file():
         trainer.load_shipped(kind, out)
         clock.set_from_log(log_path)
-        snapshots.load(clock.progress)
+        snapshots.load(clock)
     else:
         for left in (log_path, state_path, snapshots.path):
             left.unlink(missing_ok=True)

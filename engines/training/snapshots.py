@@ -36,13 +36,16 @@ class Snapshots:
         due, self.passed = passed > self.passed, passed
         return due
 
-    def load(self, progress: float) -> None:
-        """Continue after those of an earlier session, which came as far as `progress`."""
-        self.passed = sum(progress >= moment for moment in SNAPSHOT_MOMENTS)
+    def load(self, clock: Clock) -> None:
+        """Continue after an earlier session. Of what it took with a smaller budget those stay that are nearest to this one's moments."""
+        behind = [moment for moment in SNAPSHOT_MOMENTS if clock.progress >= moment]
+        self.passed = len(behind)
         if self.path.is_file():
             with np.load(self.path) as saved:
+                shares = clock.progress * saved["steps"] / max(clock.step, 1)
+                kept = sorted({int(np.abs(shares - moment).argmin()) for moment in behind})
                 self.captions = tuple(saved["captions"].tolist())
-                self.taken = {key: list(saved[key]) for key in self.taken}
+                self.taken = {key: list(saved[key][kept]) for key in self.taken}
 
     def take(self, engine: Engine, clock: Clock) -> None:
         """Draw one set and write all of them."""
