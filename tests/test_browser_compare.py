@@ -115,7 +115,7 @@ def test_what_cannot_be_drawn_is_explained(open_page, fake_address, query, words
 
 def test_a_setting_out_of_range_fails_its_own_pane(open_page, fake_address):
     tab = open_page(fake_address, query="?prompt=7&diffusion.num_inference_steps=1000")
-    wait_until_done(tab)
+    tab.get_by_text("Diffusion failed; the others are done.").wait_for()
     assert "num_inference_steps must be a whole number from 2 to 100, got 1000" in tab.get_by_role("article", name="Diffusion").inner_text()
     assert len(pixels(tab)) == 12
 

@@ -104,7 +104,7 @@ async function settle() {
     waiting = false;
     return settle();
   }
-  if (z1 !== point.z1 || z2 !== point.z2) return; // the point has moved on, and will be decoded where it rests
+  if (!Object.is(z1, point.z1) || !Object.is(z2, point.z2)) return; // the point has moved on, and will be decoded where it rests
   if (answer.error) return refuse(answer.error);
   decoded.getContext("2d").drawImage(image, 0, 0);
   shown(`z1 = ${z1.toFixed(2)}, z2 = ${z2.toFixed(2)}`, "decoded at this very point");
