@@ -308,7 +308,7 @@ def _adjective(chunk: Chunk) -> str:
 
 
 def _pick(rng: Rng, options: Iterable):
-    options = options if isinstance(options, (tuple, list, range)) else tuple(options)
+    options = options if isinstance(options, (tuple, list)) else tuple(options)
     return options[int(rng.random() * len(options))]
 
 
