@@ -43,7 +43,7 @@ class LatentDenoiser(Autoencoded):
 class LatentDiffusionParams(DiffusionParams):
     """Settings of a latent diffusion engine."""
 
-    guidance_scale: float = guidance_slider(3.0, 10.0)
+    guidance_scale: float = guidance_slider(3.5, 10.0)
 
 
 class LatentDiffusionEngine(Engine):
