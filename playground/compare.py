@@ -83,6 +83,12 @@ class Order:
         return Request(self.prompt, self.seed, self.num_images, params, self.known, self.toward)
 
 
+def first_order(name: str) -> Order:
+    """What the engines of a world are asked before a visitor asks anything."""
+    world = worlds.load(name)
+    return Order(name, prompt=world.examples[0], seed=7, num_images=world.first_pictures)
+
+
 @dataclass(frozen=True)
 class Marks:
     """What the judge says of an engine's pictures.

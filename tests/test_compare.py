@@ -290,10 +290,12 @@ def test_link_restores_an_order():
     assert link.read({}, default=order) == Order(WORLD, order.prompt, 9, 3, {}, SLOW_MOTION)
 
 
-def test_a_link_to_another_world_asks_for_that_worlds_first_example(monkeypatch):
+def test_a_link_to_another_world_asks_what_that_world_is_asked_first(monkeypatch):
     monkeypatch.setattr(engines, "is_trained", lambda name: True)
     start = Order("faces", "an angry face", 7)
-    assert link.read({"world": WORLD}, default=start).prompt == worlds.load(WORLD).examples[0]
+    other = link.read({"world": WORLD}, default=start)
+    assert (other.prompt, other.num_images, other.seed) == (worlds.load(WORLD).examples[0], worlds.load(WORLD).first_pictures, 7)
+    assert link.read({"world": WORLD, "n": "1"}, default=start).num_images == 1
     assert link.read({"world": WORLD, "prompt": ""}, default=start).prompt == ""
     assert link.read({"world": "faces", "n": "2"}, default=start).prompt == "an angry face"
 

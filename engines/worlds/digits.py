@@ -20,6 +20,7 @@ name = "digits"
 title = "Handwritten digits"
 image_shape = (28, 28, 1)  # H, W, C
 light_on_dark = True  # pictures are strokes, white on black
+first_pictures = 4  # of a visitor's first order: what all engines together draw on two cores within two seconds
 attributes = {
     "digit": tuple("0123456789"),
     "thickness": ("thin", "medium", "bold"),

@@ -13,7 +13,7 @@ import gradio as gr
 import engines
 from engines import worlds
 from engines.base import MAX_PROMPT_LENGTH, MAX_SEED
-from playground.compare import MAX_PICTURES, PACES, REAL_TIME, Comparison, Order, State
+from playground.compare import MAX_PICTURES, PACES, REAL_TIME, Comparison, Order, State, first_order
 from playground.machine import Machine
 from playground.ui import panes as panes_component
 from playground.ui import settings as settings_panel
@@ -22,7 +22,6 @@ from playground.ui.runs import Runs
 from playground.ui.settings import Settings
 
 NUM_EXAMPLES = 5
-DEFAULT_PICTURES = 4
 RUNS_AT_ONCE = 90  # of all visitors, most of them waiting for the machine
 
 
@@ -75,8 +74,7 @@ class CompareTab:
 
 def default_order() -> Order:
     """What a first visit shows: the newest world."""
-    world = engines.world_names()[-1]
-    return Order(world, prompt=worlds.load(world).examples[0], seed=7, num_images=DEFAULT_PICTURES)
+    return first_order(engines.world_names()[-1])
 
 
 def build(machine: Machine, runs: Runs, start: Order) -> CompareTab:
@@ -126,15 +124,16 @@ def build(machine: Machine, runs: Runs, start: Order) -> CompareTab:
 
     def choose_world(name: str, request: gr.Request) -> dict[Any, Any]:
         runs.stop(request.session_hash)
-        first = worlds.load(name).examples[0]
+        first = first_order(name)
         return {
             **_show_examples(examples, name),
             **settings.show(name),
-            prompt: first,
+            prompt: first.prompt,
+            num_images: first.num_images,
             panes: view(Comparison(Order(name)), started=time.time()),
         }
 
-    chosen = [*examples, *settings.groups.values(), prompt, panes]
+    chosen = [*examples, *settings.groups.values(), prompt, num_images, panes]
     tab = CompareTab(start, world, prompt, examples, seed, num_images, pace, settings, panes, linked, choose_world, chosen)
 
     # 3. Wiring

@@ -7,8 +7,7 @@ from collections.abc import Mapping
 from urllib.parse import urlencode
 
 import engines
-from engines import worlds
-from playground.compare import REAL_TIME, Order
+from playground.compare import REAL_TIME, Order, first_order
 
 FIELDS = ("world", "prompt", "seed", "n", "pace")  # of an order; settings are "<family>.<name>"
 
@@ -26,15 +25,16 @@ def write(order: Order) -> str:
 def read(query: Mapping[str, str], *, default: Order) -> Order:
     """The order in a query string; what it does not say is taken from `default`, what it says beyond an order is left out.
 
-    In another world than the default's the prompt is that world's first example, unless the query says one.
+    In another world than the default's, prompt and number of pictures are those of that world's first order, unless the query says them.
 
     Raises ValueError naming the field, the value and what is allowed.
     """
     changes = {name: query[name] for name in ("world", "prompt", "pace") if name in query}
     changes |= {field: _whole_number(name, query[name]) for name, field in (("seed", "seed"), ("n", "num_images")) if name in query}
     world = changes.get("world", default.world)
-    prompt = default.prompt if world == default.world else worlds.load(world).examples[0]
-    return dataclasses.replace(default, settings=_settings(world, query), **{"prompt": prompt, **changes})
+    first = default if world == default.world else first_order(world)
+    unsaid = {"prompt": first.prompt, "num_images": first.num_images}
+    return dataclasses.replace(default, settings=_settings(world, query), **(unsaid | changes))
 
 
 def _settings(world: str, query: Mapping[str, str]) -> dict[str, dict[str, int | float | str]]:
