@@ -54,7 +54,7 @@ class TokenParams(Params):
     """Settings of an autoregressive engine over tokens."""
 
     temperature: float = slider(
-        1.0, 0.1, 1.5, 0.05, label="Temperature", hint="Spread of each token's distribution: 1 as learnt, lower is safer, higher is wilder."
+        0.8, 0.1, 1.5, 0.05, label="Temperature", hint="Spread of each token's distribution: 1 as learnt, lower is safer, higher is wilder."
     )
     top_k: int = slider(0, 0, 512, 1, label="Top k", hint="Only the k likeliest tokens may be drawn; 0 allows all.")
     top_p: float = slider(
