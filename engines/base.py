@@ -206,7 +206,7 @@ class Rebuilt:
 
 @dataclass(frozen=True, eq=False)
 class Inspection:
-    """How an engine that says one piece after another came to one of them, teacher-forced and before guidance.
+    """How an engine that says one piece after another came to one of them, teacher-forced, before guidance and temperature.
 
     candidates: what the likeliest pieces look like, uint8 (M, h, w, C), the likeliest first; probabilities: theirs, (M,).
     said: index among the candidates of the piece that is there, -1 when it is none of them, and said_probability.

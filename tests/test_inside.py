@@ -132,7 +132,7 @@ def test_no_judge_says_what_encoders_are_told(machine, monkeypatch):
 def test_a_piece_is_inspected_with_the_odds_it_was_drawn_by(name):
     engine = tiny_engines.make(name)
     prompt = tiny_engines.PROMPTS[engine.world.name][0]
-    frames = list(engine.generate(Request(prompt, 4, params=engine.params_type(guidance_scale=1.0))))
+    frames = list(engine.generate(Request(prompt, 4, params=engine.params_type(guidance_scale=1.0, temperature=1.0))))
     rows, columns = engine.pieces()
     turns = engine.turns().numpy() if name == "faces/autoregressive" else np.arange(rows * columns)
     for frame in frames[:: len(frames) // 3][:3]:
