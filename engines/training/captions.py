@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
+from multiprocessing import get_context
 from typing import Any
 
 import numpy as np
 import torch
 
-from engines import text
+from engines import text, worlds
 from engines.vae import spell
 
 MOST_CAPTIONS = 120_000  # kept by a bank
+COMPOSED_AT_ONCE = 2000  # captions that one process composes before it takes the next part
 
 
 class CaptionBank:
@@ -22,8 +25,9 @@ class CaptionBank:
         combinations = sorted({tuple(label.items()) for label in labels})
         numbers = {combination: i for i, combination in enumerate(combinations)}
         self.rows = torch.tensor([numbers[tuple(label.items())] for label in labels])
-        rng, captions_each = np.random.default_rng(seed), _captions_each(len(combinations))
-        captions = [_compose(encoder.world, dict(c), rng, everything) for c in combinations for _ in range(captions_each)]
+        captions_each = _captions_each(len(combinations))
+        wanted = [dict(combination) for combination in combinations for _ in range(captions_each)]
+        captions = compose_all(encoder.world, wanted, everything=everything, seed=seed)
         by_length = sorted(range(len(captions)), key=lambda i: len(captions[i]))  # so that little of a batch is padding
         embeddings = torch.empty(len(captions), encoder.dim, device=encoder.device)
         for part in batched(by_length, 512):
@@ -47,8 +51,8 @@ class WordBank:
     def __init__(self, encoder: text.T5Encoder, labels: list[dict[str, str]], *, no_text: float, everything: float = 0.0, seed: int = 0):
         """no_text and everything: as for a `CaptionBank`."""
         self.encoder, self.no_text = encoder, no_text
-        rng, captions_each = np.random.default_rng(seed), _captions_each(len(labels))
-        captions = [_compose(encoder.world, label, rng, everything) for label in labels for _ in range(captions_each)]
+        captions_each = _captions_each(len(labels))
+        captions = compose_all(encoder.world, [label for label in labels for _ in range(captions_each)], everything=everything, seed=seed)
         size = encoder.max_tokens
         tokens = encoder.tokenizer(captions, padding="max_length", truncation=True, max_length=size, return_tensors="pt")
         self.tokens = tokens.input_ids.short().view(len(labels), captions_each, size)
@@ -77,9 +81,21 @@ class LabelBank:
         return self.values[chosen.to(self.values.device)]
 
 
-def _compose(world: Any, label: dict[str, str], rng: np.random.Generator, everything: float) -> str:
-    """A caption for these attributes, which names all of them in a share `everything` of the cases."""
-    return world.compose(label, rng, everything=rng.random() < everything).text
+def compose_all(world: Any, labels: list[dict[str, str]], *, everything: float, seed: int) -> list[str]:
+    """A caption for each label; a share `everything` of them names all attributes. Many are composed by several processes."""
+    parts = list(enumerate(batched(labels, COMPOSED_AT_ONCE)))
+    compose = partial(_compose_part, world.name, everything, seed)
+    if len(parts) == 1:
+        return compose(parts[0])
+    with get_context("spawn").Pool() as pool:
+        return [caption for part in pool.imap(compose, parts) for caption in part]
+
+
+def _compose_part(world_name: str, everything: float, seed: int, part: tuple[int, list[dict[str, str]]]) -> list[str]:
+    """The captions of one part of the labels, from random numbers of its own."""
+    number, labels = part
+    world, rng = worlds.load(world_name), np.random.default_rng([seed, number])
+    return [world.compose(label, rng, everything=rng.random() < everything).text for label in labels]
 
 
 def _captions_each(rows: int) -> int:

@@ -43,7 +43,7 @@ RECIPES = {
     },
     "faces": {
         "default": GANRecipe(minutes=60, batch_size=16, learning_rate=6e-4, everything=0.6),
-        "large": GANRecipe(minutes=10, batch_size=256, learning_rate=8e-4, everything=0.6),
+        "large": GANRecipe(minutes=6, batch_size=128, learning_rate=8e-4, everything=0.6),
     },
 }
 PENALTY_EVERY = 4  # steps; the penalty is multiplied by as much (lazy regularisation, Karras et al. 2020, arXiv:1912.04958)

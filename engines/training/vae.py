@@ -43,7 +43,7 @@ RECIPES = {
     },
     "faces": {
         "default": VAERecipe(minutes=25, batch_size=16, learning_rate=1.5e-3, beta=FACES_BETA, fall=FACES_FALL),
-        "large": VAERecipe(minutes=8, batch_size=512, learning_rate=2e-3, beta=FACES_BETA, fall=FACES_FALL),
+        "large": VAERecipe(minutes=3, batch_size=128, learning_rate=2e-3, beta=FACES_BETA, fall=FACES_FALL),
     },
 }
 SIBLINGS = {"map": {"latent_dim": 2}}  # two latent dimensions, so that the whole latent space is a map

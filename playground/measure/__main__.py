@@ -18,6 +18,7 @@ from tqdm.contrib.logging import logging_redirect_tqdm
 import engines
 from engines import CheckpointError, Engine, checkpoint, worlds
 from engines.training import cards
+from engines.training.machine import device_name
 from playground import judges, table
 from playground.measure import control, manipulation, novelty, quality, report, resources, speed, stability
 from playground.measure.bench import WORKPLACE, Bench, quick_images
@@ -33,18 +34,19 @@ def main(arguments: list[str] | None = None) -> None:
     options = parse(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     torch.set_num_threads(options.threads)
-    judge = judges.load(options.world, root=options.root)
+    judge = judges.load(options.world, device=options.device, root=options.root)
     bench = Bench(
         worlds.load(options.world),
         judge,
-        load_engines(options.world, options.engines, options.root),
+        load_engines(options.world, options.engines, options.root, options.device),
         options.num_images or (quick_images(options.world, QUICK_IMAGES) if options.quick else judge.reference.figures["num_images"]),
         options.seed,
         root=options.root,
         out=options.out,
         cache=WORKPLACE / "drawn" if named_by(cards.commit()) else None,
         quick=options.quick,
-        others=load_engines(options.world, beside(options), options.root),
+        others=load_engines(options.world, beside(options), options.root, options.device),
+        machine=device_name(torch.device(options.device)),
     )
     if not bench.engines:
         raise SystemExit("no engine could be loaded")
@@ -72,12 +74,12 @@ def beside(options: argparse.Namespace) -> list[str]:
     return [name for name in engines.FAMILIES if name not in options.engines] if speed.ROW in options.rows else []
 
 
-def load_engines(world_name: str, names: list[str], root: Path) -> dict[str, Engine]:
+def load_engines(world_name: str, names: list[str], root: Path, device: str = "cpu") -> dict[str, Engine]:
     """The engines of a world by name; those whose weights are missing are reported and left out."""
     loaded = {}
     for name in names:
         try:
-            loaded[name] = engines.load(f"{world_name}/{name}", root=root)
+            loaded[name] = engines.load(f"{world_name}/{name}", device=device, root=root)
         except CheckpointError as error:
             log.warning("%s", error)
     return loaded
@@ -93,6 +95,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--num-images", type=int, help="N (default: as many as the judge's reference holds)")
     parser.add_argument("--seed", type=int, default=1_000_000, help="of the first image and of the captions")
     parser.add_argument("--threads", type=int, default=2, help="of torch")
+    parser.add_argument("--device", default="cpu", help="cpu or cuda; the speed that counts is that of cpu")
     parser.add_argument("--root", type=Path, default=checkpoint.ROOT, help="folder of the checkpoints")
     parser.add_argument("--out", type=Path, help="folder that holds <world>/figures.json (default: that of the checkpoints)")
     parser.add_argument(
