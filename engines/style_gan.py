@@ -44,7 +44,7 @@ class StyleGANParams(Params):
     """Settings of a style-based GAN."""
 
     truncation_psi: float = slider(
-        0.8,
+        1.0,
         0.0,
         1.5,
         0.05,

@@ -60,7 +60,7 @@ class TokenParams(Params):
     top_p: float = slider(
         1.0, 0.05, 1.0, 0.05, label="Top p", hint="Only the likeliest tokens that share this much probability may be drawn."
     )
-    guidance_scale: float = guidance_slider(4.0, 7.0)
+    guidance_scale: float = guidance_slider(3.0, 7.0)
 
 
 class TokenEngine(Engine):
