@@ -141,6 +141,10 @@ class Judge:
         self.hash = hash
         self.reference = reference
 
+    @property
+    def device(self) -> torch.device:
+        return next(self.networks["classifier"].parameters()).device
+
     @torch.inference_mode()
     def features(self, images: np.ndarray, *, space: str = "classifier") -> np.ndarray:
         """uint8 (N, H, W, C) -> float32 (N, D) in one of `SPACES`. Raises ValueError for another space or shape."""
@@ -159,9 +163,8 @@ class Judge:
     def _batches(self, images: np.ndarray) -> Iterator[torch.Tensor]:
         if images.dtype != np.uint8 or images.shape[1:] != tuple(self.config.image_shape) or len(images) == 0:
             raise ValueError(f"images must be uint8 (N, {', '.join(map(str, self.config.image_shape))}), got {images.dtype} {images.shape}")
-        device = next(self.networks["classifier"].parameters()).device
         for start in range(0, len(images), BATCH):
-            yield pictures.to_float(images[start : start + BATCH]).to(device)
+            yield pictures.to_float(images[start : start + BATCH]).to(self.device)
 
 
 def build(config: JudgeConfig) -> dict[str, nn.Module]:

@@ -174,7 +174,7 @@ def card(judge: judges.Judge, reference: judges.Reference, training: dict[str, d
         f"| {record['seconds']:.0f} | {record['loss']:.4f} |"
         for space, record in training.items()
     )
-    device = device_name(next(judge.networks["classifier"].parameters()).device)
+    device = device_name(judge.device)
     return f"""---
 license: apache-2.0
 ---

@@ -86,7 +86,7 @@ class Stepwise(Exact):
 ENGINES = {"digits/vae": Exact, "digits/gan": Stuck, "digits/diffusion": Stepwise}
 
 
-def load_fake(name, root, kinds=ENGINES):
+def load_fake(name, root, kinds=ENGINES, device="cpu"):
     if name not in kinds:
         raise engines.CheckpointError(f"checkpoints/{name} cannot be loaded")
     return kinds[name](torch.nn.Linear(20, 30), Reader())
@@ -480,7 +480,7 @@ def test_quick_measures_every_row_goes_on_after_a_kill_and_says_that_it_is_quick
             return super().picture(digit, seed, params)
 
     kinds = {**ENGINES, "digits/vae": Watched}
-    monkeypatch.setattr(engines, "load", lambda name, root: load_fake(name, root, kinds))
+    monkeypatch.setattr(engines, "load", lambda name, root, device: load_fake(name, root, kinds))
     monkeypatch.setattr(resources, "peak_memory", lambda name, root: 123.0)
     monkeypatch.setattr(program.cards, "commit", lambda: "abc1234")
     monkeypatch.setattr(program, "WORKPLACE", tmp_path / "runs")
@@ -517,7 +517,7 @@ def test_an_unknown_row_is_refused(capsys):
 
 
 def test_missing_weights_are_reported_and_the_rest_measured(monkeypatch, caplog):
-    def load(name, root):
+    def load(name, root, device):
         if name == "digits/gan":
             raise engines.CheckpointError("checkpoints/digits/gan cannot be loaded")
         return Exact(torch.nn.Linear(20, 30), Reader())

@@ -84,15 +84,16 @@ def run(bench: Bench, family: str, seed: int, rate: float) -> dict[str, Any]:
     log.info("%s, %s: training for %d steps", family, name, steps)
     folder = WORKPLACE / ROW / family / f"{name}-{hashlib.sha256(repr(setting).encode()).hexdigest()[:8]}"
     record: dict[str, Any] = {**setting, "commit": bench.commit, "machine": bench.machine, "diverged": False}
+    device = str(bench.judge.device)
     arguments = [f"{bench.world.name}/{family}", "--steps", str(steps), "--seed", str(seed), "--learning-rate-scale", str(rate)]
     threads = torch.get_num_threads()
     try:
-        training.main([*arguments, "--out", str(folder), "--resume"])
+        training.main([*arguments, "--out", str(folder), "--resume", "--device", device])
     except FloatingPointError as error:
         record |= {"diverged": True, "message": str(error)}
     else:
         kind = engines.engine_type(f"{bench.world.name}/{family}")
-        engine = kind(kind.load_model(folder), text.load(bench.world.name, root=bench.root))
+        engine = kind(kind.load_model(folder).to(device), text.load(bench.world.name, device=device, root=bench.root))
         record |= judge_engine(bench, engine)
         to_pil(sample_sheet(engine, rows=2)).save(kept / f"{name}.webp", lossless=True)
     finally:
