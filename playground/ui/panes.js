@@ -69,11 +69,16 @@ async function paint(pane, uri, { moment = 0, moments = 1, columns }) {
   const [w, h] = [sheet.width / columns, sheet.height / moments];
   while (pane.pictures.childElementCount > columns) pane.pictures.lastChild.remove();
   while (pane.pictures.childElementCount < columns) pane.pictures.append(make("canvas", { "aria-hidden": "true" }));
-  pane.pictures.style.setProperty("--columns", Math.ceil(Math.sqrt(columns)));
   [...pane.pictures.children].forEach((canvas, i) => {
     if (canvas.width !== w || canvas.height !== h) Object.assign(canvas, { width: w, height: h });
     canvas.getContext("2d").drawImage(sheet, i * w, moment * h, w, h, 0, 0, w, h);
   });
+}
+
+function arrange(pictures, count) {
+  const columns = Math.ceil(Math.sqrt(count));
+  pictures.style.setProperty("--columns", columns);
+  pictures.style.setProperty("--rows", Math.ceil(count / columns));
 }
 
 // ---- One update ----
@@ -94,6 +99,7 @@ function show(view) {
 function reset(view) {
   panes.clear();
   for (const data of view.panes) panes.set(data.name, buildPane(data));
+  for (const pane of panes.values()) arrange(pane.pictures, view.columns);
   row.replaceChildren(...[...panes.values()].map((pane) => pane.node));
   if (view.state === "idle" || view.state === "failed") return;
   if (view.link) rememberLink(view.link);
