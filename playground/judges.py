@@ -143,6 +143,7 @@ class Judge:
 
     @property
     def device(self) -> torch.device:
+        """Where its networks are."""
         return next(self.networks["classifier"].parameters()).device
 
     @torch.inference_mode()

@@ -433,3 +433,14 @@ def test_captions_can_name_every_attribute(faces_root):
     assert lengths[1] > 1.3 * lengths[0]
     whole = {len(world.compose(label, np.random.default_rng(0), everything=True).named) for label in labels}
     assert min(whole) >= len(world.attributes) - 2  # glasses may hide the eyes, and a bald head the colour of its hair
+
+
+def test_captions_of_many_processes_are_those_of_one(monkeypatch):
+    world = worlds.load("digits")
+    labels = [{key: values[i % len(values)] for key, values in world.attributes.items()} for i in range(50)]
+    monkeypatch.setattr(captions, "COMPOSED_AT_ONCE", 20)
+    alone = captions.compose_all(world, labels, everything=0.5, seed=3)
+    monkeypatch.setattr(captions, "COMPOSED_ALONE", 0)
+    assert captions.compose_all(world, labels, everything=0.5, seed=3) == alone
+    assert len(alone) == 50
+    assert len(set(alone)) > 10

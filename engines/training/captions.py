@@ -15,6 +15,7 @@ from engines.vae import spell
 
 MOST_CAPTIONS = 120_000  # kept by a bank
 COMPOSED_AT_ONCE = 2000  # captions that one process composes before it takes the next part
+COMPOSED_ALONE = 20_000  # captions that are composed sooner than other processes have started; all of digits'
 
 
 class CaptionBank:
@@ -85,8 +86,8 @@ def compose_all(world: Any, labels: list[dict[str, str]], *, everything: float, 
     """A caption for each label; a share `everything` of them names all attributes. Many are composed by several processes."""
     parts = list(enumerate(batched(labels, COMPOSED_AT_ONCE)))
     compose = partial(_compose_part, world.name, everything, seed)
-    if len(parts) == 1:
-        return compose(parts[0])
+    if len(labels) <= COMPOSED_ALONE:
+        return [caption for part in map(compose, parts) for caption in part]
     with get_context("spawn").Pool() as pool:
         return [caption for part in pool.imap(compose, parts) for caption in part]
 
