@@ -16,7 +16,20 @@ import torch
 from torch import nn
 
 from engines import checkpoint
-from engines.base import Engine, Frame, Inspection, Params, Request, Stopwatch, generators, guidance_slider, own_pictures, paste, slider
+from engines.base import (
+    Engine,
+    Frame,
+    Inspection,
+    Params,
+    Request,
+    Stopwatch,
+    generators,
+    guidance_slider,
+    join,
+    own_pictures,
+    paste,
+    slider,
+)
 from engines.images import to_float, to_uint8
 
 PIXELS_PER_FRAME = 7
@@ -63,7 +76,7 @@ class AutoregressiveEngine(Engine):
             if position == h * w or (request.previews and position % PIXELS_PER_FRAME == 0):
                 images = to_uint8(canvas[:, None])
                 yield Frame(
-                    paste(images, request),
+                    (join if position == h * w else paste)(images, request),
                     step=position,
                     num_steps=h * w,
                     nfe=position * (1 if params.guidance_scale == 1 else 2),

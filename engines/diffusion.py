@@ -17,7 +17,7 @@ import torch
 from torch import nn
 
 from engines import checkpoint
-from engines.base import Engine, Frame, Params, Request, Stopwatch, choice, generators, guidance_slider, own_pictures, paste, slider
+from engines.base import Engine, Frame, Params, Request, Stopwatch, choice, generators, guidance_slider, join, own_pictures, paste, slider
 from engines.images import to_uint8
 from engines.walk import along, draw_noise, lerp
 
@@ -81,7 +81,7 @@ class DiffusionEngine(Engine):
             images = to_uint8(unfold(x_t if last else x0))
             extra = {"x_t": to_uint8(unfold(seen)), "noise": np.array(noise_left(scheduler, step - 1))}
             yield Frame(
-                paste(images, request),
+                (join if last else paste)(images, request),
                 step=step,
                 num_steps=params.num_inference_steps,
                 nfe=step * (1 if params.guidance_scale == 1 else 2),

@@ -20,7 +20,7 @@ from torch import nn
 
 from engines import checkpoint
 from engines.autoencoder import Autoencoded
-from engines.base import Engine, Frame, Rebuilt, Request, Stopwatch, generators, guidance_slider, own_pictures, paste
+from engines.base import Engine, Frame, Rebuilt, Request, Stopwatch, generators, guidance_slider, join, own_pictures, paste
 from engines.diffusion import DiffusionParams
 from engines.images import enlarge, fill_unknown, known_places, to_float, to_uint8
 from engines.walk import draw_noise, lerp, shares_of
@@ -130,7 +130,7 @@ class LatentDiffusionEngine(Engine):
             with watch() if last else nullcontext():  # the others only show what is expected
                 images = to_uint8(self.model.decode(x_t if last else x0))
             yield Frame(
-                paste(images, request),
+                (join if last else paste)(images, request),
                 step=step,
                 num_steps=params.num_inference_steps,
                 nfe=step * num_texts,

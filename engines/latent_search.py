@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 
 import torch
 
-from engines.base import Frame, Request, Stopwatch, own_pictures, paste
+from engines.base import Frame, Request, Stopwatch, join, own_pictures, paste
 from engines.images import to_uint8
 
 STEPS, STEPS_PER_FRAME = 60, 5
@@ -44,7 +44,7 @@ def search(
             continue
         images = to_uint8(drawn)
         yield Frame(
-            paste(images, request),
+            (join if step == STEPS else paste)(images, request),
             step=step,
             num_steps=STEPS,
             nfe=step,

@@ -29,6 +29,7 @@ from engines.base import (
     Stopwatch,
     generators,
     guidance_slider,
+    join,
     own_pictures,
     paste,
     slider,
@@ -98,7 +99,7 @@ class TokenEngine(Engine):
                 with watch() if step == count else nullcontext():  # the others only show how far it is
                     images = self.show(so_far)
                 yield Frame(
-                    paste(images, request),
+                    (join if step == count else paste)(images, request),
                     step=step,
                     num_steps=count,
                     nfe=-(-step // self.model.transformer.patch_size) * (1 if params.guidance_scale == 1 else 2),

@@ -11,7 +11,7 @@ from tiny_engines import PROMPTS, TINY, make, row_pixel_cnn
 
 import engines
 from engines import Request, autoregressive, diffusion, worlds
-from engines.base import MAX_SEED, generators
+from engines.base import FADING_ROUNDS, MAX_SEED, generators, join
 from engines.images import fill_unknown, known_places
 from engines.networks import adversarial, linear_vae, pixel_unet, row_pixelcnn, schedule
 
@@ -120,7 +120,8 @@ def test_known_pixels_stay_and_the_rest_is_drawn(engine, prompts):
     mask[:, : h // 2] = True  # the upper half
     mask[:, -5:, -5:] = True  # and a corner that is drawn last
     known = engines.Known(images, mask)
-    frames = list(engine.generate(short(engine, prompt=prompts[0], seed=1, num_images=2, known=known)))
+    request = short(engine, prompt=prompts[0], seed=1, num_images=2, known=known)
+    frames = list(engine.generate(request))
     for before, after in itertools.pairwise(frames):
         assert before.step < after.step
         assert before.nfe < after.nfe
@@ -130,11 +131,26 @@ def test_known_pixels_stay_and_the_rest_is_drawn(engine, prompts):
         assert (frame.images[:, mask[0]] == images[:, mask[0]]).all()
     assert (frames[-1].images[0] != frames[-1].images[1])[~mask[0]].any()
     assert [frame for frame in frames if "own" in frame.extra] == frames[-1:]
-    assert (frames[-1].extra["own"][:, ~mask[0]] == frames[-1].images[:, ~mask[0]]).all()
+    assert (join(frames[-1].extra["own"], request) == frames[-1].images).all()
     alone = last(engine.generate(short(engine, prompt=prompts[0], seed=2, known=known))).images[0]
     assert_alike(alone, frames[-1].images[1])
     assert torch.is_grad_enabled()
     assert not torch.is_inference_mode_enabled()
+
+
+def test_what_differs_at_known_pixels_fades_into_the_rest():
+    mask = np.zeros((1, 30, 4), bool)
+    mask[:, :5] = True
+    drawn = np.full((2, 30, 4, 1), 100, np.uint8)
+    known = engines.Known(np.full((1, 30, 4, 1), 180, np.uint8), mask)
+    joined = join(drawn, Request(num_images=2, known=known))
+    column = joined[1, :, 0, 0].astype(int)
+    assert (joined == column[:, None, None]).all()
+    assert (column[:5] == 180).all()
+    assert 0 < 180 - column[5] < 20
+    assert (np.diff(column[4 : 5 + FADING_ROUNDS]) <= 0).all()
+    assert (column[5 + FADING_ROUNDS :] == 100).all()
+    assert join(drawn, Request(num_images=2)) is drawn
 
 
 def half_known(name):
