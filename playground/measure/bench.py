@@ -134,6 +134,20 @@ class Bench:
             self.excess[space, count] = float(np.mean(distances)) - self.floor(space)
         return self.excess[space, count]
 
+    def excess_of(self, space: str, count: int, beside: int) -> float:
+        """By how much the distance of `count` real images to `beside` others exceeds `floor`: the mean over a few random pairs of sets.
+
+        Sets that do not both fit into the reference are made smaller alike, and the distance is taken to fall as they grow.
+        """
+        known, rng = self.judge.reference.features[space], self.rng()
+        share = min(1.0, len(known) / (count + beside))
+        first, second = (int(share * size) for size in (count, beside))
+        distances = []
+        for _ in range(REAL_SETS):
+            rows = rng.permutation(len(known))[: first + second]
+            distances.append(metrics.frechet_distance(known[rows[first:]], known[rows[:first]]))
+        return share * float(np.mean(distances)) - self.floor(space)
+
     def draw(self, name: str, params: Params | None = None, *, count: int | None = None) -> np.ndarray:
         """N pictures of one engine, uint8 (N, H, W, C), one per caption, from seeds `seed` onwards; or those of the first `count`."""
         engine, count = self.everyone[name], count or self.num_images

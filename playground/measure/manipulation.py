@@ -3,12 +3,13 @@
 A direction is the mean difference that one word of the prompt makes to the latents of faces drawn from the same random numbers, so it
 is found from samples, without labels or a judge. It must then work on other faces, whatever their prompts. Where the latent does not
 depend on the prompt (the z of a VAE), the encoder is asked instead what z it sees in the changed faces, without being told of the change.
+How real edited faces are is told by real faces that show what they should show: a hundred real smiles are far from real faces at large.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,8 +26,12 @@ ROW = "faces"
 EDITS = (("mouth", "smile"), ("glasses", "round"), ("hair_color", "red"), ("facial_hair", "beard"))
 PAIRS, QUICK_PAIRS = 500, 100  # of faces from which a direction is found
 MOST_IMAGES, QUICK_IMAGES = 250, 40  # faces edited along it
+LENGTH = 2.0  # of a direction, in mean differences: at one, what was there before and what should come are there in equal parts
 SHOWN = 10  # faces of each edit kept as evidence
 FLIPPED, LEAKED, REALISM, SHARPNESS, SECONDS = 0.8, 0.1, 1.5, 0.7, 1.0  # what an edit must reach
+
+
+RealFaces = Mapping[tuple[str, str], tuple[np.ndarray, np.ndarray]]
 
 
 @dataclass(frozen=True)
@@ -45,15 +50,16 @@ def measure(bench: Bench) -> None:
 
     The verdict's is `edits`, whether a direction passes every test. Beside it stands for every engine what another prompt does.
     """
+    real = {(key, value): real_faces(bench, key, value) for key, value in EDITS}
     for name, engine in bench.engines.items():
         prompted = [edit_by_prompt(bench, engine, key, value) for key, value in EDITS]
-        beside = {f"by prompt: {key}": check.figure for key, check in edit_checks(bench, prompted).items()}
+        beside = {f"by prompt: {key}": check.figure for key, check in edit_checks(bench, prompted, real).items()}
         if engine.latent is None:
             method = "pictures come from no latent vector in which a direction could be followed"
             named, shown, how = {"edits": bench.figure(0, "", n=1, method=method)}, prompted, "by another prompt with the same seed"
         else:
             shown, how = [edit(bench, engine, key, value) for key, value in EDITS], "along a direction"
-            checks = edit_checks(bench, shown)
+            checks = edit_checks(bench, shown, real)
             passes, low, high = map(float, passed(checks))
             n = min(check.figure.n for check in checks.values())
             edits_figure = bench.figure(passes, "", n=n, method=rule(checks), interval=(low, high), judged=True)
@@ -70,15 +76,15 @@ def show_edits(bench: Bench, name: str, edits: list[Edited], how: str) -> None:
 
 
 def find_direction(engine: Engine, key: str, value: str, *, seed: int, pairs: int = PAIRS) -> np.ndarray:
-    """The direction (D,) in latents that turns the attribute `key` of a face into `value`, as long as the change is."""
+    """The direction (D,) in latents that turns the attribute `key` of a face into `value`: `LENGTH` mean differences."""
     captions = edit_captions(engine, key, value, seed=seed, count=pairs)
     first, second = ([pair[i] for pair in captions] for i in (0, 1))
     if not engine.encodes:
-        return (latents_of(engine, second, seed=seed) - latents_of(engine, first, seed=seed)).mean(0)
+        return LENGTH * (latents_of(engine, second, seed=seed) - latents_of(engine, first, seed=seed)).mean(0)
     prompts, seeds = tuple(caption.text for caption in first), tuple(seed + i for i in range(len(first)))
     faces = (drawn(engine, which, seed=seed, take=lambda frame: frame.images) for which in (first, second))
     before, after = (engine.encode(images, prompts, seeds) for images in faces)
-    return (after - before).mean(0)
+    return LENGTH * (after - before).mean(0)
 
 
 def latents_of(engine: Engine, captions: list[Caption], *, seed: int) -> np.ndarray:
@@ -128,8 +134,8 @@ def edit_by_prompt(bench: Bench, engine: Engine, key: str, value: str) -> Edited
     return Edited(key, value, before, after, time.perf_counter() - start)
 
 
-def edit_checks(bench: Bench, edits: list[Edited]) -> Test:
-    """What the edits reach: success and leak per edit, realism, sharpness and time over all of them."""
+def edit_checks(bench: Bench, edits: list[Edited], real: RealFaces) -> Test:
+    """What the edits reach: success and leak per edit, realism, sharpness and time over all of them. real: see `real_faces`, per edit."""
     checks, keys = {}, list(bench.world.attributes)
     for edited in edits:
         column, target = keys.index(edited.key), bench.world.attributes[edited.key].index(edited.value)
@@ -143,8 +149,8 @@ def edit_checks(bench: Bench, edits: list[Edited]) -> Test:
         method = "share of the other attributes that the judge reads otherwise after the edit"
         leak = resampled(bench, lambda i, c=changed: c[i].mean(), len(changed), method)
         checks[f"{what}, leak"] = Check(leak, LEAKED, at_least=False)
+    checks["realism"] = Check(realism_figure(bench, edits, real), REALISM, at_least=False)
     before, after = (np.concatenate([getattr(edited, side) for edited in edits]) for side in ("before", "after"))
-    checks["realism"] = Check(realism_figure(bench, before, after), REALISM, at_least=False)
     sharp = [metrics.sharpness(images) for images in (before, after)]
     method = "variance of the Laplacian of edited over that of unedited faces"
     ratio = resampled(bench, lambda i: float(sharp[1][i].mean() / sharp[0][i].mean()), len(before), method, unit="× unedited")
@@ -155,13 +161,45 @@ def edit_checks(bench: Bench, edits: list[Edited]) -> Test:
     return checks
 
 
-def realism_figure(bench: Bench, before: np.ndarray, after: np.ndarray) -> Figure:
-    """Fréchet distance of edited over that of unedited faces to real ones, the geometric mean over the judge's spaces."""
-    seen = [{space: bench.judge.features(images, space=space) for space in SPACES} for images in (before, after)]
+def realism_figure(bench: Bench, edits: list[Edited], real: RealFaces) -> Figure:
+    """How much further edited faces are from real ones that show what they should show, than unedited faces are from such as they show.
 
-    def ratio(chosen: np.ndarray) -> float:
-        distances = [metrics.geometric_mean([bench.distance(s, features[s][chosen]) for s in SPACES]) for features in seen]
+    Fréchet distances as they would be at equal N, the geometric mean over the judge's spaces. The same number of real faces stands
+    beside the pictures of every edit.
+    """
+    found = [real[edited.key, edited.value] for edited in edits]
+    fewest = min(len(rows) for sides in found for rows in sides)
+    chosen = [np.concatenate([sides[i][:fewest] for sides in found]) for i in (0, 1)]
+    pictures = [np.concatenate([getattr(edited, side) for edited in edits]) for side in ("before", "after")]
+    seen = [{space: bench.judge.features(images, space=space) for space in SPACES} for images in pictures]
+    known = bench.judge.reference.features
+    gaussians = [{space: metrics.fit_gaussian(known[space][rows]) for space in SPACES} for rows in chosen]
+    excess = {space: bench.excess_of(space, len(pictures[0]), len(chosen[0])) for space in SPACES}
+
+    def ratio(sample: np.ndarray) -> float:
+        distances = []
+        for features, real_ones in zip(seen, gaussians, strict=True):
+            whole = {s: metrics.gaussian_distance(real_ones[s], metrics.fit_gaussian(features[s][sample])) - excess[s] for s in SPACES}
+            distances.append(metrics.geometric_mean([max(whole[s], 1e-3 * bench.floor(s)) for s in SPACES]))
         return distances[1] / distances[0]
 
-    method = "FD of edited over that of unedited faces, geometric mean over two judges; 200 resamples"
-    return resampled(bench, ratio, len(before), method, unit="× unedited")
+    method = (
+        "FD of edited faces to real ones that show what they should, over FD of unedited to real ones likewise, two judges; 200 resamples"
+    )
+    return resampled(bench, ratio, len(pictures[0]), method, unit="× unedited")
+
+
+def real_faces(bench: Bench, key: str, value: str) -> tuple[np.ndarray, np.ndarray]:
+    """Which of the judge's real faces an edit of `key` to `value` could start from, and which it could lead to: indices of a few."""
+    labels, attributes, sides = bench.judge.reference.labels, bench.world.attributes, ([], [])
+    enough = 2 * bench.few(MOST_IMAGES, QUICK_IMAGES)
+    for i in range(len(labels[key])):
+        if min(map(len, sides)) >= enough:
+            break
+        label = {name: values[labels[name][i]] for name, values in attributes.items()}
+        if label[key] != value:
+            if caption_pair(bench.world, label, key, value, seed=i):
+                sides[0].append(i)
+        elif any(caption_pair(bench.world, label | {key: other}, key, value, seed=i) for other in attributes[key] if other != value):
+            sides[1].append(i)
+    return tuple(np.array(side, int) for side in sides)
