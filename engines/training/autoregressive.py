@@ -16,7 +16,7 @@ from engines.base import Engine
 from engines.images import to_float
 from engines.networks import fsq, row_pixelcnn, token_transformer
 from engines.tokens import TokenPainter
-from engines.training.autoencoder import AutoencoderTrainer
+from engines.training.autoencoder import AutoencoderRecipe, AutoencoderTrainer
 from engines.training.captions import WordBank
 from engines.training.loop import Recipe, Trainer
 
@@ -45,8 +45,8 @@ RECIPES = {
         "large": TokenRecipe(minutes=6, batch_size=128, learning_rate=2e-3, weight_decay=0.05, betas=(0.9, 0.98)),
     },
     "faces-tokenizer": {
-        "default": Recipe(minutes=30, batch_size=8, learning_rate=2e-3),
-        "large": Recipe(minutes=8, batch_size=256, learning_rate=2e-3),
+        "default": AutoencoderRecipe(minutes=43, batch_size=8, learning_rate=2e-3),
+        "large": AutoencoderRecipe(minutes=8, batch_size=256, learning_rate=2e-3),
     },
 }
 

@@ -65,7 +65,6 @@ def _how_made(world, trainer, clock, *, command: str, commit: str, scale: str, n
     """Table of a training run, in Markdown."""
     recipe = dataclasses.asdict(trainer.recipe)
     parameters = sum(p.numel() for p in trainer.average.parameters())
-    images_seen = clock.step * trainer.recipe.batch_size
     precision = "bfloat16 autocast" if trainer.recipe.bf16 and bf16_is_fast(trainer.device) else "single precision"
     return f"""| | |
 |---|---|
@@ -74,8 +73,8 @@ def _how_made(world, trainer, clock, *, command: str, commit: str, scale: str, n
 | command | {command} |
 | commit | {commit} |
 | recipe ({scale}) | {", ".join(f"{key} {value}" for key, value in recipe.items())} |
-| trained | {clock.step:,} steps, {images_seen:,} images, {clock.seconds / 3600:.2f} hours on {device_name(trainer.device)}, {precision} |
-| compute | {clock.flops:.3g} FLOPs (counted for the first steps, their mean times steps) |"""
+| trained | {clock.step:,} steps, {clock.images:,} images, {clock.seconds / 3600:.2f} hours on {device_name(trainer.device)}, {precision} |
+| compute | {clock.flops:.3g} FLOPs (counted for a few steps, their mean times steps) |"""
 
 
 def write_text_card(

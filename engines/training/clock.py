@@ -9,14 +9,14 @@ from pathlib import Path
 
 @dataclass
 class Clock:
-    """How far a run is: steps, seconds and FLOPs, over all its sessions."""
+    """How far a run is: steps, pictures seen, seconds and FLOPs, over all its sessions."""
 
     minutes: float | None
     steps: int | None
     step: int = 0
+    images: int = 0
     seconds: float = 0.0
     flops: float = 0.0
-    flops_per_step: float = 0.0
 
     @property
     def progress(self) -> float:
@@ -27,5 +27,4 @@ class Clock:
         """Go to where the run stood when it last saved its weights (or, in an older log, wrote its last line)."""
         lines = [json.loads(line) for line in path.read_text().splitlines()]
         last = next((line for line in reversed(lines) if line.get("saved")), lines[-1])
-        self.step, self.seconds, self.flops = last["step"], last["seconds"], last["flops"]
-        self.flops_per_step = self.flops / self.step
+        self.step, self.images, self.seconds, self.flops = (last[key] for key in ("step", "images", "seconds", "flops"))

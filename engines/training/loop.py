@@ -33,7 +33,7 @@ logger = logging.getLogger(__name__)
 
 LOG_EVERY = 20  # seconds
 EMA_GAMMA = 16.97  # of the average of the weights, see `Trainer.update_average`
-STEPS_COUNTED = 8  # first steps whose FLOPs are counted; later ones are taken to cost their mean
+STEPS_COUNTED = 8  # whose FLOPs are counted at the start of a session or phase; later steps are taken to cost their mean
 WARMUP = 0.02  # share of the budget in which the learning rate rises
 
 
@@ -64,6 +64,7 @@ class Trainer:
     """
 
     bank_type: type[CaptionBank | WordBank] | None = CaptionBank
+    phase = 0  # counts up where a run goes on with steps of another kind
 
     def __init__(self, recipe: Recipe, model: nn.Module, loss: Any, *, device: str):
         self.recipe = recipe
@@ -211,6 +212,7 @@ def fit(
     torch.manual_seed(seed + clock.step)
     rng = torch.Generator().manual_seed(seed + clock.step)
     bank, data, logged = trainer.bank(encoder, labels), trainer.prepare(images), clock.seconds
+    phase, counted = trainer.phase, []  # FLOPs of single steps of this phase
     # 3. Step after step
     while clock.progress < 1:
         start = time.perf_counter()
@@ -218,15 +220,18 @@ def fit(
         x = trainer.inputs(data[chosen]).to(trainer.device)
         words = bank.draw(chosen, rng) if bank else None
         trainer.set_progress(clock.progress)
-        if clock.step < STEPS_COUNTED:
+        if trainer.phase != phase:
+            phase, counted = trainer.phase, []
+        if len(counted) < STEPS_COUNTED:
             with FlopCounter() as counter:
                 terms = trainer.step(x, words)
+            counted.append(counter.total)
             clock.flops += counter.total
-            clock.flops_per_step = clock.flops / (clock.step + 1)
         else:
             terms = trainer.step(x, words)
-            clock.flops += clock.flops_per_step
+            clock.flops += sum(counted) / len(counted)
         clock.step += 1
+        clock.images += len(x)
         trainer.update_average(clock.step)
         clock.seconds += time.perf_counter() - start
 
@@ -236,7 +241,7 @@ def fit(
             values = {key: round(value.item(), 5) for key, value in terms.items()}
             if not all(map(math.isfinite, values.values())):
                 raise FloatingPointError(f"training diverged at step {clock.step}: {values}")
-            write_log(log_path, clock, trainer.recipe.batch_size, values | ({"saved": True} if due else {}))
+            write_log(log_path, clock, values | ({"saved": True} if due else {}))
         if due:
             engine = trainer.engine(kind, encoder)
             if engine:
@@ -245,9 +250,9 @@ def fit(
     return clock
 
 
-def write_log(path: Path, clock: Clock, batch_size: int, values: dict[str, float]) -> None:
+def write_log(path: Path, clock: Clock, values: dict[str, float]) -> None:
     """Append one line to the run's log."""
-    line = {"step": clock.step, "images": clock.step * batch_size, "seconds": round(clock.seconds, 1), "flops": clock.flops, **values}
+    line = {"step": clock.step, "images": clock.images, "seconds": round(clock.seconds, 1), "flops": clock.flops, **values}
     with path.open("a") as file:
         file.write(json.dumps(line) + "\n")
     logger.info("%5.1f %%  %s", 100 * clock.progress, line)
@@ -258,6 +263,6 @@ def save(trainer: Trainer, clock: Clock, engine: Engine | None, out: Path) -> No
     trainer.save_model(engine, out)
     to_pil(trainer.sheet(engine)).save(out / "samples.png")
     (out / "state").mkdir(exist_ok=True)
-    kept = {key: getattr(clock, key) for key in ("step", "seconds", "flops", "flops_per_step")}
+    kept = {key: getattr(clock, key) for key in ("step", "images", "seconds", "flops")}
     torch.save({"trainer": trainer.state(), "clock": kept}, out / "state" / "partial.pt")
     (out / "state" / "partial.pt").replace(out / "state" / "state.pt")
