@@ -37,7 +37,7 @@ class GANRecipe(Recipe):
     max_grad_norm: float = 1e3
     gamma: float = 1.0
     diversity: float = 1.0
-    edited: float = 0.3
+    edited: float = 0.5
 
 
 RECIPES = {
