@@ -67,6 +67,10 @@ class AutoencoderTrainer(Trainer):
         self.phase = int(progress >= self.recipe.crisp_from)
         self.model.encoder.requires_grad_(not self.phase)
 
+    def update_average(self, step: int) -> None:
+        """The average's memory is a share of the second part alone, once that has begun."""
+        super().update_average(self.count if self.phase else step)
+
     def step(self, x: torch.Tensor, text: None) -> dict[str, torch.Tensor]:
         return self.crisp_step(x) if self.phase else super().step(x, text)
 
