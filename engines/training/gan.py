@@ -30,14 +30,14 @@ from engines.training.loop import Recipe, Trainer
 class GANRecipe(Recipe):
     """gamma: weight of the discriminator's gradient penalties; clipping is left to them. diversity: of the generator's `diversity_loss`.
 
-    edited: share of the pictures whose text the generator meets as an edit leaves it.
+    edited: share of the pictures whose text the generator meets as an edit leaves it; above 0, the text is added to the style (faces only).
     """
 
     betas: tuple[float, float] = (0.0, 0.99)
     max_grad_norm: float = 1e3
     gamma: float = 1.0
     diversity: float = 1.0
-    edited: float = 0.5
+    edited: float = 0.0
 
 
 RECIPES = {
@@ -151,13 +151,15 @@ class StyleGANTrainer(GANTrainer):
     @torch.no_grad()
     def told(self, text: torch.Tensor, named: torch.Tensor) -> torch.Tensor:
         """Texts (N, D), some of them as an edit leaves them, see `MeanTexts.edited`."""
+        if not self.recipe.edited:
+            return text
         self.mean_texts.learn(text, named)
         chosen = torch.rand(len(text), device=text.device) < self.recipe.edited
         return torch.where(chosen[:, None], self.mean_texts.edited(text, named), text)
 
 
 class MeanTexts:
-    """What texts that name a value have in common: a direction in the space of texts, and so, by a linear map, in that of styles.
+    """What texts that name a value have in common: a place in the space of texts, and so, by a linear map, in that of styles.
 
     num_values: of each attribute. A mean is over the last few thousand texts.
     """
@@ -200,6 +202,6 @@ def make_trainer(world: Any, recipe: GANRecipe, *, variant: str, text_dim: int, 
         return GANTrainer(recipe, *networks, device=device)
     vae = latents.load_autoencoder(world, device)
     shape, num_values = latents.latent_shape(vae, world.image_shape), tuple(map(len, world.attributes.values()))
-    generator = StyleGenerator(shape, text_dim=text_dim)
+    generator = StyleGenerator(shape, text_dim=text_dim, additive=recipe.edited > 0)
     discriminator = StyleDiscriminator(shape, num_values=num_values, text_dim=text_dim)
     return StyleGANTrainer(recipe, vae, generator, discriminator, device=device)
