@@ -80,10 +80,13 @@ def test_a_run_without_state_continues_from_its_weights_and_log(tmp_path):
     training.main(["digits/vae", "--steps", "2", "--device", "cpu", "--out", str(out)])
     shipped = checkpoint.load(LinearVAE, out).state_dict()
     shutil.rmtree(out / "state")
-    training.main(["digits/vae", "--steps", "5", "--device", "cpu", "--learning-rate-scale", "0", "--out", str(out), "--resume"])
+    changed = ["--learning-rate-scale", "0", "--set", "batch_size=64"]
+    training.main(["digits/vae", "--steps", "5", "--device", "cpu", "--out", str(out), "--resume", *changed])
     lines = [json.loads(line) for line in (out / "training.jsonl").read_text().splitlines()]
     assert [line["step"] for line in lines] == [1, 2, 3, 5]
-    assert lines[-1]["flops"] == pytest.approx(2.5 * lines[1]["flops"])
+    batch_size = vae_recipes.RECIPES["digits"]["default"].batch_size
+    assert [line["images"] for line in lines[1::2]] == [2 * batch_size, 2 * batch_size + 3 * 64]
+    assert lines[-1]["flops"] == pytest.approx(lines[1]["flops"] * (1 + 3 * 64 / (2 * batch_size)))
     assert lines[-1]["seconds"] >= lines[1]["seconds"]
     again = checkpoint.load(LinearVAE, out).state_dict()
     assert all(torch.allclose(shipped[key], again[key], atol=1e-3) for key in shipped)
