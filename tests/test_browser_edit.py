@@ -13,6 +13,7 @@ from test_edit import SMILE, Judge
 import engines
 from engines import Reading, worlds
 from playground import directions
+from playground.compare import first_order
 from playground.machine import Machine
 
 drawn: Counter[str] = Counter()  # faces, by engine
@@ -43,6 +44,7 @@ def faces_address():
 
 def test_a_link_to_the_other_world_brings_its_examples(open_page, faces_address):
     tab = open_page(faces_address, query="?world=digits&tab=table")
+    tab.get_by_role("tab", name="The table", selected=True).wait_for(timeout=60_000)  # the link has had its say
     tab.get_by_role("tab", name="Compare").click()
     chips = tab.locator("#examples button")
     chips.get_by_text(worlds.load("digits").examples[1], exact=True).wait_for(timeout=60_000)
@@ -50,6 +52,19 @@ def test_a_link_to_the_other_world_brings_its_examples(open_page, faces_address)
     tab.get_by_label("Prompt", exact=True).fill("")
     chips.nth(0).click()
     tab.get_by_text("All engines are done.").wait_for(timeout=60_000)
+
+
+def test_another_world_brings_its_first_order(open_page, faces_address):
+    tab = open_page(faces_address, query="?world=digits")
+    pictures, asked = tab.get_by_label("number input for Pictures"), {name: first_order(name) for name in ("digits", "faces")}
+    tab.locator("#examples button").get_by_text(worlds.load("digits").examples[1], exact=True).wait_for(timeout=60_000)
+    assert pictures.input_value() == str(asked["digits"].num_images)
+    assert asked["digits"].num_images != asked["faces"].num_images
+    tab.get_by_label("World", exact=True).first.click()
+    tab.get_by_role("option", name=worlds.load("faces").title).click()
+    tab.locator("#examples button").get_by_text(worlds.load("faces").examples[1], exact=True).wait_for(timeout=60_000)
+    assert pictures.input_value() == str(asked["faces"].num_images)
+    assert tab.get_by_label("Prompt", exact=True).input_value() == asked["faces"].prompt
 
 
 def test_a_face_is_edited_and_restored(open_page, faces_address):
@@ -76,4 +91,4 @@ def test_a_face_is_edited_and_restored(open_page, faces_address):
 
 def test_an_amount_that_no_slider_can_stand_at_is_explained(open_page, faces_address):
     tab = open_item(open_page, faces_address, "edit", world="faces", prompt="", seed=4, **{SMILE: 9})
-    tab.locator("#item-edit").get_by_text(f"{SMILE} must be a number from -1 to 1.5, got 9").wait_for()
+    tab.locator("#item-edit").get_by_text(f"{SMILE} must be a number from -1 to 2, got 9").wait_for()

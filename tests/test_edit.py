@@ -163,7 +163,7 @@ def test_the_card_of_the_vae_says_what_is_moved():
         ({"world": "digits"}, "no directions are known in the world 'digits'"),
         ({"amounts": None}, "amounts must be given for mouth smile"),
         ({"amounts": {"mouth roar": 1}}, "amounts must be given for mouth smile"),
-        ({"amounts": {SMILE: 9}}, "mouth smile must be a number from -1 to 1.5, got 9"),
+        ({"amounts": {SMILE: 9}}, "mouth smile must be a number from -1 to 2, got 9"),
         ({"amounts": {SMILE: "much"}}, "mouth smile must be a number"),
         ({"seed": -1}, "seed must be"),
         ({"prompt": "x" * 201}, "at most 200"),

@@ -21,7 +21,7 @@ from playground.explore.inside import check_engine, scores_of
 from playground.machine import Machine, threads_for
 from playground.measure.manipulation import EDITS
 
-LEAST, MOST, STEP = -1.0, 1.5, 0.05  # of a slider; 1 is the whole change
+LEAST, MOST, STEP = -1.0, 2.0, 0.05  # of a slider, in mean differences; a measured edit goes 2
 KEPT = 64  # faces, so that a face that one goes on changing is drawn once
 ON = 0.5  # amount from which an engine without directions is asked for the change
 
