@@ -25,7 +25,6 @@ from engines.base import (
     Stopwatch,
     generators,
     guidance_slider,
-    join,
     own_pictures,
     paste,
     slider,
@@ -76,7 +75,7 @@ class AutoregressiveEngine(Engine):
             if position == h * w or (request.previews and position % PIXELS_PER_FRAME == 0):
                 images = to_uint8(canvas[:, None])
                 yield Frame(
-                    (join if position == h * w else paste)(images, request),
+                    paste(images, request),
                     step=position,
                     num_steps=h * w,
                     nfe=position * (1 if params.guidance_scale == 1 else 2),

@@ -15,10 +15,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 
 from engines import checkpoint
-from engines.images import to_float, to_uint8
+from engines.images import blurred, to_float, to_uint8
 
 FAMILIES = ("vae", "gan", "autoregressive", "diffusion")
 MAX_IMAGES = 256
@@ -183,7 +182,7 @@ class Frame:
     nfe: network evaluations so far (a guided step counts both of its evaluations).
     seconds: engine time so far: network work only, no preview, no encoding, no waiting.
     extra: the family's own arrays, for example x_t or the distribution over the next pixel; in the last frame of a request with known
-    pixels also "own", the pictures as the engine drew them, before those pixels were put back.
+    pixels also "own", the pictures as the engine drew them, before those pixels were put back (see `join`).
     """
 
     images: np.ndarray
@@ -354,7 +353,7 @@ def paste(images: np.ndarray, request: Request) -> np.ndarray:
 
 
 def join(images: np.ndarray, request: Request) -> np.ndarray:
-    """`paste` for a last frame: what an engine drew otherwise in those pixels also fades into its own beside them, so that no seam shows.
+    """`paste` for a last frame: what an engine drew otherwise in those pixels also fades into its own beside them, for less of a seam.
 
     The difference is averaged outwards from the known pixels for a few rounds; a full solution would carry it further
     (seamless cloning, Pérez et al. 2003, doi:10.1145/882262.882269).
@@ -365,12 +364,12 @@ def join(images: np.ndarray, request: Request) -> np.ndarray:
     off = torch.where(mask, to_float(np.broadcast_to(request.known.images, images.shape)) - to_float(images), 0.0)  # (N, C, H, W)
     carried = off
     for _ in range(FADING_ROUNDS):
-        carried = torch.where(mask, off, F.avg_pool2d(F.pad(carried, (1, 1, 1, 1), mode="replicate"), 3, stride=1))
+        carried = torch.where(mask, off, blurred(carried))
     return paste(to_uint8(to_float(images) + carried), request)
 
 
 def own_pictures(images: np.ndarray, request: Request) -> dict[str, np.ndarray]:
-    """For the `extra` of a last frame: "own", the pictures before `paste`, where pixels must stay; else nothing."""
+    """For the `extra` of a last frame: "own", the pictures before `paste` or `join`, where pixels must stay; else nothing."""
     return {} if request.known is None else {"own": images}
 
 

@@ -34,6 +34,11 @@ def known_places(mask: torch.Tensor, grid: tuple[int, int]) -> torch.Tensor:
     return 1 - F.adaptive_max_pool2d(1 - mask, grid)
 
 
+def blurred(x: torch.Tensor) -> torch.Tensor:
+    """Pictures (N, C, H, W), each pixel the mean of the 3x3 around it; beyond the border the picture goes on as it ends."""
+    return F.avg_pool2d(F.pad(x, (1, 1, 1, 1), mode="replicate"), 3, stride=1)
+
+
 def to_pil(image: np.ndarray) -> Image.Image:
     """uint8 (H, W, C) with 1 or 3 channels -> a PIL picture."""
     return Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image)

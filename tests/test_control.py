@@ -136,7 +136,7 @@ def edits(monkeypatch, tmp_path):
     def run(kind):
         engine = kind(torch.nn.Linear(1, 1), text.load("digits"))
         bench = Bench(WORLD, QuarterJudge(labels), {"vae": engine}, NUM_IMAGES, 5, out=tmp_path)
-        real = {pair: manipulation.real_faces(bench, *pair) for pair in manipulation.EDITS}
+        real = manipulation.real_faces(bench)
         return manipulation.edit_checks(bench, [manipulation.edit(bench, engine, *pair) for pair in manipulation.EDITS], real)
 
     return run
@@ -146,8 +146,7 @@ def test_a_latent_direction_changes_one_thing(edits):
     checks = edits(Latent)
     assert checks["digit 7, success"].figure.value > 0.95
     assert checks["thickness bold, leak"].figure.value < 0.02
-    assert all(check.passes(check.figure.value) for check in checks.values())
-    assert checks["realism"].figure.value == pytest.approx(1, abs=0.3)  # beside real sevens, though every digit is a seven now
+    assert all(check.passes(check.figure.value) for check in checks.values())  # also beside real sevens, though every digit is one now
 
 
 def test_what_else_changes_is_seen(edits):
@@ -158,12 +157,31 @@ def test_what_else_changes_is_seen(edits):
     assert not checks["realism"].passes(checks["realism"].figure.value)  # real sevens are not all wide
 
 
+def test_real_faces_stand_once_where_an_edit_could_start_or_end(monkeypatch, tmp_path):
+    monkeypatch.setattr(manipulation, "EDITS", (("digit", "7"), ("thickness", "bold")))
+    rng = np.random.default_rng(0)
+    labels = {key: rng.integers(len(values), size=20 * NUM_IMAGES) for key, values in WORLD.attributes.items()}
+    judge = QuarterJudge(labels)
+    bench = Bench(WORLD, judge, {}, NUM_IMAGES, 5, out=tmp_path)
+    real = manipulation.real_faces(bench)
+    rows = [side for sides in real.values() for side in sides]
+    assert len(np.unique(np.concatenate(rows))) == sum(map(len, rows)) == 4 * NUM_IMAGES
+    for (key, value), (before, after) in real.items():
+        index = WORLD.attributes[key].index(value)
+        assert (labels[key][after] == index).all()
+        assert (labels[key][before] != index).all()
+    halves = [{edit: tuple(side[part::2] for side in sides) for edit, sides in real.items()} for part in (0, 1)]
+    pictures = np.stack([paint([labels[key][i] for key in WORLD.attributes], i) for i in range(20 * NUM_IMAGES)])
+    perfect = [manipulation.Edited(*edit, "", pictures[sides[0]], pictures[sides[1]], 0.1) for edit, sides in halves[0].items()]
+    assert 0.5 < manipulation.realism_figure(bench, perfect, halves[1]).value < 1.5
+
+
 def test_every_engine_is_also_asked_by_prompt(monkeypatch, tmp_path):
     """One without a latent is told apart by that alone; one with a latent is judged by its directions."""
     monkeypatch.setattr(manipulation, "EDITS", (("digit", "7"), ("thickness", "bold")))
     monkeypatch.setattr(manipulation, "SECONDS", 1e9)  # clocks are not to be tested
     rng = np.random.default_rng(0)
-    labels = {key: rng.integers(len(values), size=NUM_IMAGES) for key, values in WORLD.attributes.items()}
+    labels = {key: rng.integers(len(values), size=20 * NUM_IMAGES) for key, values in WORLD.attributes.items()}
     encoder = text.load("digits")
     kinds = {"vae": Latent, "gan": Leaky, "autoregressive": Obedient, "diffusion": Deaf}
     engines = {name: kind(torch.nn.Linear(1, 1), encoder) for name, kind in kinds.items()}
@@ -181,12 +199,12 @@ def test_every_engine_is_also_asked_by_prompt(monkeypatch, tmp_path):
     assert "by another prompt" in figures.read_evidence("digits", "faces", "diffusion", root=tmp_path)[1]
 
 
-def test_a_direction_is_twice_as_long_as_the_mean_change():
+def test_a_direction_is_as_long_as_the_mean_change():
     engine = Latent(torch.nn.Linear(1, 1), text.load("digits"))
     direction = manipulation.find_direction(engine, "thickness", "bold", seed=3, pairs=200)
     start = SIZES[0]
-    assert direction[start : start + 3] == pytest.approx([-1, -1, 2], abs=0.2)  # from thin or medium to bold
-    assert np.abs(np.delete(direction, range(start, start + 3))).max() < 0.04
+    assert direction[start : start + 3] == pytest.approx([-0.5, -0.5, 1], abs=0.1)  # from thin or medium to bold
+    assert np.abs(np.delete(direction, range(start, start + 3))).max() < 0.02
 
 
 @pytest.fixture

@@ -301,6 +301,13 @@ def test_a_distance_of_few_pictures_is_as_at_full_number():
     assert whole > 5 * floor
     assert mean(other) == pytest.approx(whole, rel=0.2)
     assert bench.distance("encoder", known[:few]) > 0
+    for beside in (300, 1950):  # the second does not fit beside it
+        near, far = (
+            np.mean([bench.distance("encoder", features[i : i + few], rng.permutation(n)[:beside]) for i in range(0, n, few)])
+            for features in (real, other)
+        )
+        assert near < metrics.frechet_distance(known[:beside], real[:few]) / 4
+        assert far == pytest.approx(whole, rel=0.25)
 
 
 def test_an_engine_measured_alone_is_timed_beside_the_others(root, monkeypatch, tmp_path):

@@ -365,12 +365,16 @@ def faces_root(tmp_path, monkeypatch):
     ],
 )
 def test_every_recipe_for_faces_leaves_a_folder_that_draws(name, part, faces_root):
+    second_part = ["--set", "crisp_from=0.4"]  # of an autoencoder's training, which its second step is
     for run in filter(None, (part, name)):
-        training.main([run, "--steps", "2", "--device", "cpu"])
+        training.main([run, "--steps", "2", "--device", "cpu", *(second_part if run == part else [])])
     engine = engines.load(name, root=faces_root)
     assert snapshots.final_images(engine, engines.Request("a bald man", num_images=2)).shape == (2, 64, 64, 3)
     assert f"python -m engines.training {name} --steps 2" in engine.card
     if part:
+        first, second = map(json.loads, (faces_root / training.PARTS[part] / "training.jsonl").read_text().splitlines())
+        assert ("d_loss" in first, "d_loss" in second) == (False, True)
+        assert second["flops"] != 2 * first["flops"]  # steps of another kind are counted anew
         card = (faces_root / training.PARTS[part] / "README.md").read_text()
         assert "| psnr on unseen pictures |" in card
     assert (name != "faces/gan") or (faces_root / name / "vae" / "training.jsonl").is_file()  # what its autoencoder cost
@@ -381,7 +385,8 @@ def test_every_recipe_for_faces_leaves_a_folder_that_draws(name, part, faces_roo
         folder = faces_root / training.PARTS.get(run, run)
         shutil.rmtree(folder / "state")
         before = all_weights(folder)
-        training.main([run, "--steps", "3", "--device", "cpu", "--resume", "--learning-rate-scale", "0"])
+        kept = ["--learning-rate-scale", "0", *(second_part if run == part else [])]
+        training.main([run, "--steps", "3", "--device", "cpu", "--resume", *kept])
         assert json.loads((folder / "training.jsonl").read_text().splitlines()[-1])["step"] == 3
         after = all_weights(folder)
         assert before.keys() == after.keys()

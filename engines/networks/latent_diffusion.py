@@ -6,12 +6,11 @@ Both are networks of diffusers, as its PixArtAlphaPipeline expects them (Chen et
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from diffusers import AutoencoderDC, PixArtTransformer2DModel
 from diffusers.models.attention_processor import AttnProcessor
 from torch import nn
 
-from engines.networks.fsq import psnr
+from engines.networks.fsq import picture_error, psnr
 from engines.networks.schedule import NUM_TRAIN_TIMESTEPS, add_noise, alphas_bar, velocity
 
 UNIFORM_SHARE = 0.2  # of training times that are uniform, so that the noisiest are met too
@@ -66,8 +65,8 @@ def make_transformer(
 def autoencoder_loss(model: AutoencoderDC, x: torch.Tensor, text: torch.Tensor | None = None) -> dict[str, torch.Tensor]:
     """Mean squared and mean absolute error of the picture put back together; `psnr` in dB."""
     y = model.decode(model.encode(x).latent).sample.float()
-    mse = F.mse_loss(y, x)
-    return {"loss": mse + 0.1 * F.l1_loss(y, x), "psnr": psnr(mse)}
+    error, mse = picture_error(y, x)
+    return {"loss": error, "psnr": psnr(mse)}
 
 
 def loss(model: nn.Module, x0: torch.Tensor, text: tuple[torch.Tensor, torch.Tensor]) -> dict[str, torch.Tensor]:

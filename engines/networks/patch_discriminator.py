@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from engines.images import blurred
 from engines.networks.adversarial import squared_gradient
 
 MOST = 1e4  # weight of the discriminator's word
@@ -19,7 +20,7 @@ DETAIL = 4.0  # by how much detail is made louder
 
 
 class PatchDiscriminator(nn.Sequential):
-    """Pictures (N, C, H, W) -> a score for every patch of 22 pixels' width, (N, 1, H / 4, W / 4); higher means more real.
+    """Pictures (N, C, H, W) -> a score for every patch of 20 pixels' width, (N, 1, H / 4, W / 4); higher means more real.
 
     Beside each picture it sees what blurring would take from it, which is all that tells a good restoration from its original.
     """
@@ -39,8 +40,7 @@ class PatchDiscriminator(nn.Sequential):
             nn.init.kaiming_normal_(conv.weight, a=0.2)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        blurred = F.avg_pool2d(F.pad(x, (1, 1, 1, 1), mode="replicate"), 3, stride=1)
-        return super().forward(torch.cat([x, DETAIL * (x - blurred)], dim=1))
+        return super().forward(torch.cat([x, DETAIL * (x - blurred(x))], dim=1))
 
 
 def patch_loss(discriminator: nn.Module, real: torch.Tensor, fake: torch.Tensor, *, gamma: float) -> dict[str, torch.Tensor]:

@@ -20,10 +20,7 @@ BRANCH = 0.3  # of what a residual branch adds, before training
 
 
 class StyleGenerator(ModelMixin, ConfigMixin):
-    """z and text -> style w (mapping network) -> latents of a picture (modulated convolutions on a learnt constant).
-
-    additive: whether the text is added to the style, instead of entering the mapping network, so that a word moves all styles alike.
-    """
+    """z and text -> style w (mapping network) -> latents of a picture (modulated convolutions on a learnt constant)."""
 
     @register_to_config
     def __init__(
@@ -35,15 +32,13 @@ class StyleGenerator(ModelMixin, ConfigMixin):
         channels: int = 128,
         num_blocks: int = 3,
         text_dim: int = 192,
-        additive: bool = False,
     ):
         super().__init__()
         h, w, c = latent_shape
-        widths = [latent_dim + (0 if additive else text_dim), *[style_dim] * mapping_layers]
+        widths = [latent_dim + text_dim, *[style_dim] * mapping_layers]
         self.mapping = nn.Sequential(
             *(layer for pair in itertools.pairwise(widths) for layer in (nn.Linear(*pair), nn.LeakyReLU(0.2))), nn.LayerNorm(style_dim)
         )
-        self.words = nn.Linear(text_dim, style_dim) if additive else None
         self.constant = nn.Parameter(torch.randn(1, channels, h, w))
         self.blocks = nn.ModuleList(StyledBlock(channels, style_dim) for _ in range(num_blocks))
         self.to_latents = ModulatedConv(channels, c, style_dim, size=1, demodulate=False)
@@ -52,7 +47,7 @@ class StyleGenerator(ModelMixin, ConfigMixin):
     def map(self, z: torch.Tensor, text: torch.Tensor) -> torch.Tensor:
         """(N, latent_dim), (N, D) -> styles w (N, style_dim)."""
         z = z * (z.square().mean(1, keepdim=True) + 1e-8).rsqrt()
-        return self.mapping(z) + self.words(text) if self.words else self.mapping(torch.cat([z, text], dim=1))
+        return self.mapping(torch.cat([z, text], dim=1))
 
     def synthesize(self, w: torch.Tensor) -> torch.Tensor:
         """Styles (N, style_dim) -> latents (N, C, h, w) of unit variance."""

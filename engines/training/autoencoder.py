@@ -15,7 +15,7 @@ from torch import nn
 from engines import checkpoint, text
 from engines.base import Engine
 from engines.images import grid, to_float, to_uint8
-from engines.networks.fsq import psnr
+from engines.networks.fsq import picture_error, psnr
 from engines.networks.patch_discriminator import PatchDiscriminator, balance, patch_loss
 from engines.training.loop import Recipe, Trainer
 
@@ -30,19 +30,19 @@ class AutoencoderRecipe(Recipe):
     """A run of two parts: all of the network learns, then the decoder alone, of which a discriminator of patches asks crisp pictures.
 
     crisp_from: share of the run at which the second part begins. crispness: weight of the discriminator's word, 1 where it counts as much
-    as the error of the picture. jitter: largest deviation of the noise that the decoder meets in codes of unit variance, since those
-    of a generator are never quite right; a batch's pictures have from none to all of it.
+    as the error of the picture. jitter: largest deviation of the noise that the decoder meets in that part, in codes of unit variance,
+    since those of a generator are never quite right; a batch's pictures have from none to all of it.
     """
 
     crisp_from: float = 0.7
-    crispness: float = 0.5
+    crispness: float = 1.0
     jitter: float = 0.0
 
 
 class AutoencoderTrainer(Trainer):
     """Minimises a reconstruction loss, then teaches the decoder to draw crisply.
 
-    A subclass says what pictures (N, C, H, W) are encoded to and how that is decoded.
+    Codes stay what they were when the second part began, and there is no way back into the first.
     """
 
     bank_type = None
@@ -64,7 +64,9 @@ class AutoencoderTrainer(Trainer):
 
     def set_progress(self, progress: float) -> None:
         super().set_progress(progress)
-        self.phase = int(progress >= self.recipe.crisp_from)
+        if not self.phase and progress >= self.recipe.crisp_from:
+            self.phase = 1
+            self.model.load_state_dict(self.average.state_dict())  # what shipped so far is what codes are made by
         self.model.encoder.requires_grad_(not self.phase)
 
     def update_average(self, step: int) -> None:
@@ -89,8 +91,7 @@ class AutoencoderTrainer(Trainer):
         with self.autocast():
             word = F.softplus((self.discriminator(x) - self.discriminator(y)).float()).mean()
         self.discriminator.requires_grad_(True)
-        mse = F.mse_loss(y, x)
-        error = mse + 0.1 * F.l1_loss(y, x)
+        error, mse = picture_error(y, x)
         last = [weight for name, weight in self.model.decoder.named_parameters() if name.endswith("weight")][-1]
         loss = error + self.recipe.crispness * balance(error, word, last, right=d_terms["d_right"]) * word
         self.descend(self.optimizers[0], self.model, loss)
@@ -100,6 +101,13 @@ class AutoencoderTrainer(Trainer):
         """Codes with noise, from none in the first of a batch to `jitter` of their deviation in the last."""
         amounts = torch.linspace(0, self.recipe.jitter, len(codes), device=codes.device)[:, None, None, None]
         return codes + amounts * codes.std() * torch.randn_like(codes)
+
+    def state(self) -> dict[str, Any]:
+        return super().state() | {"phase": self.phase, "count": self.count}
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        super().load_state(state)
+        self.phase, self.count = state["phase"], state["count"]
 
     def networks(self) -> dict[str, nn.Module]:
         return {**super().networks(), "discriminator": self.discriminator}

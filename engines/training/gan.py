@@ -28,16 +28,12 @@ from engines.training.loop import Recipe, Trainer
 
 @dataclass(frozen=True)
 class GANRecipe(Recipe):
-    """gamma: weight of the discriminator's gradient penalties; clipping is left to them. diversity: of the generator's `diversity_loss`.
-
-    edited: share of the pictures whose text the generator meets as an edit leaves it; above 0, the text is added to the style (faces only).
-    """
+    """gamma: weight of the discriminator's gradient penalties; clipping is left to them. diversity: of the generator's `diversity_loss`."""
 
     betas: tuple[float, float] = (0.0, 0.99)
     max_grad_norm: float = 1e3
     gamma: float = 1.0
     diversity: float = 1.0
-    edited: float = 0.0
 
 
 RECIPES = {
@@ -50,7 +46,6 @@ RECIPES = {
         "large": GANRecipe(minutes=6, batch_size=128, learning_rate=8e-4, everything=0.6),
     },
 }
-REMEMBERED = 0.98  # of a mean text from step to step
 PENALTY_EVERY = 4  # steps; the penalty is multiplied by as much (lazy regularisation, Karras et al. 2020, arXiv:1912.04958)
 
 
@@ -68,9 +63,8 @@ class GANTrainer(Trainer):
         self.count += 1
         named = self.named(text)
         z = torch.randn(len(x), self.model.config.latent_dim, device=self.device)
-        told = self.told(text, named)
         with self.autocast():
-            fake = self.model(z, told)
+            fake = self.model(z, text)
         # The penalty's second derivative is taken in single precision.
         with nullcontext() if penalised else self.autocast():
             gamma = self.recipe.gamma * PENALTY_EVERY if penalised else 0.0
@@ -83,7 +77,7 @@ class GANTrainer(Trainer):
         with self.autocast():
             g_terms = generator_loss(self.discriminator, fake=fake, text=text, **real)
             if penalised and named is not None:
-                again = self.model(torch.randn_like(z), told)
+                again = self.model(torch.randn_like(z), text)
                 g_terms["g_sameness"] = diversity_loss(fake, again, x, named)
                 g_terms["g_loss"] = g_terms["g_loss"] + self.recipe.diversity * PENALTY_EVERY * g_terms["g_sameness"]
         self.descend(self.optimizers[0], self.model, g_terms["g_loss"])
@@ -93,10 +87,6 @@ class GANTrainer(Trainer):
     def named(self, text: torch.Tensor) -> torch.Tensor | None:
         """What the discriminator should recognise in pictures of these texts, see `naming_loss`; here nothing."""
         return None
-
-    def told(self, text: torch.Tensor, named: torch.Tensor | None) -> torch.Tensor:
-        """What the generator is told, of texts (N, D); here the texts."""
-        return text
 
     def networks(self) -> dict[str, nn.Module]:
         return {**super().networks(), "discriminator": self.discriminator}
@@ -118,7 +108,6 @@ class StyleGANTrainer(GANTrainer):
     def __init__(self, recipe: GANRecipe, vae: AutoencoderDC, generator: nn.Module, discriminator: nn.Module, *, device: str):
         super().__init__(recipe, generator, discriminator, device=device)
         self.vae = vae
-        self.mean_texts = MeanTexts(discriminator.config.num_values, generator.config.text_dim, device=device)
 
     def prepare(self, images: np.ndarray) -> torch.Tensor:
         return latents.encode(self.vae, images)
@@ -148,52 +137,6 @@ class StyleGANTrainer(GANTrainer):
         unsaid = torch.tensor([answer.shape[1] - 1 for answer in answers], device=values.device)
         return values.masked_fill(values == unsaid, UNSAID)
 
-    @torch.no_grad()
-    def told(self, text: torch.Tensor, named: torch.Tensor) -> torch.Tensor:
-        """Texts (N, D), some of them as an edit leaves them, see `MeanTexts.edited`."""
-        if not self.recipe.edited:
-            return text
-        self.mean_texts.learn(text, named)
-        chosen = torch.rand(len(text), device=text.device) < self.recipe.edited
-        return torch.where(chosen[:, None], self.mean_texts.edited(text, named), text)
-
-
-class MeanTexts:
-    """What texts that name a value have in common: a place in the space of texts, and so, by a linear map, in that of styles.
-
-    num_values: of each attribute. A mean is over the last few thousand texts.
-    """
-
-    def __init__(self, num_values: tuple[int, ...], text_dim: int, *, device: str):
-        self.num_values = torch.tensor(num_values, device=device)
-        self.first = self.num_values.cumsum(0) - self.num_values  # row of each attribute's first value
-        self.sums = torch.zeros(sum(num_values), text_dim, device=device)
-        self.counts = torch.full((sum(num_values), 1), 1e-3, device=device)
-
-    def learn(self, text: torch.Tensor, named: torch.Tensor) -> None:
-        """Take in texts (N, D) that name values (N, attributes), UNSAID where none."""
-        says = torch.zeros(len(text), len(self.sums) + 1, device=text.device)
-        says.scatter_(1, torch.where(named == UNSAID, len(self.sums), self.first + named), 1.0)
-        self.sums.mul_(REMEMBERED).add_(says[:, :-1].T @ text)
-        self.counts.mul_(REMEMBERED).add_(says[:, :-1].sum(0)[:, None])
-
-    def edited(self, text: torch.Tensor, named: torch.Tensor) -> torch.Tensor:
-        """Texts (N, D) as if one value that each names had been reached by an edit of a text that named another.
-
-        Following a direction adds the new value and leaves the old one there, so that both are said: the new one twice as loudly, since
-        at equal length nobody could tell which was meant. What is drawn should be the new one all the same.
-        """
-        means = self.sums / self.counts
-        attribute = torch.randint(len(self.num_values), (len(text),), device=text.device)
-        count, first = self.num_values[attribute], self.first[attribute]
-        value = named.gather(1, attribute[:, None])[:, 0]
-        old = (value + 1 + (torch.rand(len(text), device=text.device) * (count - 1)).long()) % count
-        of_attribute = torch.repeat_interleave(torch.arange(len(self.num_values), device=text.device), self.num_values)
-        middles = torch.zeros(len(self.num_values), means.shape[1], device=text.device).index_add_(0, of_attribute, means)
-        middles = (middles / self.num_values[:, None])[attribute]
-        moved = text + (means[first + value.clamp(min=0)] - middles) + (means[first + old] - middles)
-        return torch.where((value == UNSAID)[:, None], text, moved)
-
 
 def make_trainer(world: Any, recipe: GANRecipe, *, variant: str, text_dim: int, device: str) -> Trainer:
     """A trainer for the GAN of a world."""
@@ -202,6 +145,6 @@ def make_trainer(world: Any, recipe: GANRecipe, *, variant: str, text_dim: int, 
         return GANTrainer(recipe, *networks, device=device)
     vae = latents.load_autoencoder(world, device)
     shape, num_values = latents.latent_shape(vae, world.image_shape), tuple(map(len, world.attributes.values()))
-    generator = StyleGenerator(shape, text_dim=text_dim, additive=recipe.edited > 0)
+    generator = StyleGenerator(shape, text_dim=text_dim)
     discriminator = StyleDiscriminator(shape, num_values=num_values, text_dim=text_dim)
     return StyleGANTrainer(recipe, vae, generator, discriminator, device=device)

@@ -19,11 +19,11 @@ from engines.base import check_number
 from playground import directions
 from playground.explore.inside import check_engine, scores_of
 from playground.machine import Machine, threads_for
-from playground.measure.manipulation import EDITS
+from playground.measure.manipulation import EDITS, LENGTH
 
-LEAST, MOST, STEP = -1.0, 2.0, 0.05  # of a slider, in mean differences; a measured edit goes 2
+LEAST, MOST, STEP = -1.0, LENGTH, 0.05  # of a slider, in mean differences
 KEPT = 64  # faces, so that a face that one goes on changing is drawn once
-ON = 0.5  # amount from which an engine without directions is asked for the change
+ON = LENGTH / 2  # amount from which an engine without directions is asked for the change
 
 
 @dataclass(frozen=True)

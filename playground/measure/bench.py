@@ -57,7 +57,7 @@ class Bench:
     commit: str = field(default_factory=cards.commit)
     drawn: dict[tuple[str, Params], np.ndarray] = field(default_factory=dict)  # rows share what they draw
     real: dict[str, metrics.Gaussian] = field(default_factory=dict)  # and what they know of real images
-    excess: dict[tuple[str, int], float] = field(default_factory=dict)
+    excess: dict[tuple[str, int, int | None], float] = field(default_factory=dict)
 
     def __post_init__(self):
         available = self.judge.reference.figures["num_images"]
@@ -110,43 +110,42 @@ class Bench:
         """Fréchet distance of as many other real images to all those that the judge's reference holds."""
         return self.judge.reference.figures["floor"][space]
 
-    def distance(self, space: str, features: np.ndarray) -> float:
-        """Fréchet distance of features (N, D) to all those of the judge's reference, as it would be at equal N.
+    def distance(self, space: str, features: np.ndarray, rows: np.ndarray | None = None) -> float:
+        """Fréchet distance of features (N, D) to all those of the judge's reference, or to its `rows`, as it would be at equal N.
 
-        The distance grows as N falls. What N real images show more than `floor` is taken off, down to a thousandth of `floor`.
+        The distance grows as N falls. What as many real images show more than `floor` is taken off, down to a thousandth of `floor`.
         """
-        whole = metrics.gaussian_distance(self._real(space), metrics.fit_gaussian(features))
-        return max(whole - self._excess(space, len(features)), 1e-3 * self.floor(space))
+        real = self._real(space) if rows is None else metrics.fit_gaussian(self.judge.reference.features[space][rows])
+        whole = metrics.gaussian_distance(real, metrics.fit_gaussian(features))
+        return max(whole - self._excess(space, len(features), None if rows is None else len(rows)), 1e-3 * self.floor(space))
 
     def _real(self, space: str) -> metrics.Gaussian:
         if space not in self.real:
             self.real[space] = metrics.fit_gaussian(self.judge.reference.features[space])
         return self.real[space]
 
-    def _excess(self, space: str, count: int) -> float:
-        """By how much the distance of `count` real images exceeds `floor`: the mean over a few disjoint sets, each against the rest."""
-        known = self.judge.reference.features[space]
-        if count >= len(known):
-            return 0.0
-        if (space, count) not in self.excess:
-            sets = [slice(start, start + count) for start in range(0, len(known) - count + 1, count)][:REAL_SETS]
-            distances = [metrics.frechet_distance(np.delete(known, part, axis=0), known[part]) for part in sets]
-            self.excess[space, count] = float(np.mean(distances)) - self.floor(space)
-        return self.excess[space, count]
+    def _excess(self, space: str, count: int, beside: int | None = None) -> float:
+        """By how much the distance of `count` real images exceeds `floor`, the mean over a few sets: to `beside` others, or to all others.
 
-    def excess_of(self, space: str, count: int, beside: int) -> float:
-        """By how much the distance of `count` real images to `beside` others exceeds `floor`: the mean over a few random pairs of sets.
-
-        Sets that do not both fit into the reference are made smaller alike, and the distance is taken to fall as they grow.
+        Two sets that do not fit into the reference together are made smaller alike; the excess is taken to fall as they grow.
         """
-        known, rng = self.judge.reference.features[space], self.rng()
-        share = min(1.0, len(known) / (count + beside))
-        first, second = (int(share * size) for size in (count, beside))
-        distances = []
-        for _ in range(REAL_SETS):
-            rows = rng.permutation(len(known))[: first + second]
-            distances.append(metrics.frechet_distance(known[rows[first:]], known[rows[:first]]))
-        return share * float(np.mean(distances)) - self.floor(space)
+        known = self.judge.reference.features[space]
+        if beside is None and count >= len(known):
+            return 0.0
+        if (space, count, beside) not in self.excess:
+            share, pairs = 1.0, []
+            if beside is None:
+                starts = range(0, len(known) - count + 1, count)
+                pairs = [(np.delete(known, slice(s, s + count), axis=0), known[s : s + count]) for s in starts[:REAL_SETS]]
+            else:
+                share, rng = min(1.0, len(known) / (count + beside)), self.rng()
+                size = int(share * count)
+                for _ in range(REAL_SETS):
+                    mixed = known[rng.permutation(len(known))[: int(share * (count + beside))]]
+                    pairs.append((mixed[size:], mixed[:size]))
+            distances = [metrics.frechet_distance(*pair) for pair in pairs]
+            self.excess[space, count, beside] = share * float(np.mean(distances)) - self.floor(space)
+        return self.excess[space, count, beside]
 
     def draw(self, name: str, params: Params | None = None, *, count: int | None = None) -> np.ndarray:
         """N pictures of one engine, uint8 (N, H, W, C), one per caption, from seeds `seed` onwards; or those of the first `count`."""

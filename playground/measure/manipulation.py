@@ -26,7 +26,7 @@ ROW = "faces"
 EDITS = (("mouth", "smile"), ("glasses", "round"), ("hair_color", "red"), ("facial_hair", "beard"))
 PAIRS, QUICK_PAIRS = 500, 100  # of faces from which a direction is found
 MOST_IMAGES, QUICK_IMAGES = 250, 40  # faces edited along it
-LENGTH = 2.0  # of a direction, in mean differences: at one, what was there before and what should come are there in equal parts
+LENGTH = 2.0  # of an edit, in mean differences: after one, what was there before and what should come are there in equal parts
 SHOWN = 10  # faces of each edit kept as evidence
 FLIPPED, LEAKED, REALISM, SHARPNESS, SECONDS = 0.8, 0.1, 1.5, 0.7, 1.0  # what an edit must reach
 
@@ -36,10 +36,11 @@ RealFaces = Mapping[tuple[str, str], tuple[np.ndarray, np.ndarray]]
 
 @dataclass(frozen=True)
 class Edited:
-    """Faces before and after one edit, uint8 (N, H, W, C), and the seconds that an edit of one took."""
+    """Faces before and after one edit, uint8 (N, H, W, C), how it was made, and the seconds that an edit of one took."""
 
     key: str
     value: str
+    how: str
     before: np.ndarray
     after: np.ndarray
     seconds: float
@@ -50,41 +51,43 @@ def measure(bench: Bench) -> None:
 
     The verdict's is `edits`, whether a direction passes every test. Beside it stands for every engine what another prompt does.
     """
-    real = {(key, value): real_faces(bench, key, value) for key, value in EDITS}
+    real = real_faces(bench)
     for name, engine in bench.engines.items():
         prompted = [edit_by_prompt(bench, engine, key, value) for key, value in EDITS]
         beside = {f"by prompt: {key}": check.figure for key, check in edit_checks(bench, prompted, real).items()}
         if engine.latent is None:
             method = "pictures come from no latent vector in which a direction could be followed"
-            named, shown, how = {"edits": bench.figure(0, "", n=1, method=method)}, prompted, "by another prompt with the same seed"
+            named, shown = {"edits": bench.figure(0, "", n=1, method=method)}, prompted
         else:
-            shown, how = [edit(bench, engine, key, value) for key, value in EDITS], "along a direction"
+            shown = [edit(bench, engine, key, value) for key, value in EDITS]
             checks = edit_checks(bench, shown, real)
             passes, low, high = map(float, passed(checks))
             n = min(check.figure.n for check in checks.values())
             edits_figure = bench.figure(passes, "", n=n, method=rule(checks), interval=(low, high), judged=True)
             named = {"edits": edits_figure} | {key: check.figure for key, check in checks.items()}
         bench.write(ROW, name, named | beside)
-        show_edits(bench, name, shown, how)
+        show_edits(bench, name, shown)
 
 
-def show_edits(bench: Bench, name: str, edits: list[Edited], how: str) -> None:
+def show_edits(bench: Bench, name: str, edits: list[Edited]) -> None:
     """A few faces before and after each edit."""
     pairs = [images[:SHOWN] for edited in edits for images in (edited.before, edited.after)]
     what = "; ".join(f"{e.key} {e.value}".replace("_", " ") for e in edits)
-    bench.show(ROW, name, np.concatenate(pairs), columns=len(pairs[0]), caption=f"Pairs of rows, before and after an edit {how}: {what}.")
+    bench.show(
+        ROW, name, np.concatenate(pairs), columns=len(pairs[0]), caption=f"Pairs of rows, before and after faces {edits[0].how}: {what}."
+    )
 
 
 def find_direction(engine: Engine, key: str, value: str, *, seed: int, pairs: int = PAIRS) -> np.ndarray:
-    """The direction (D,) in latents that turns the attribute `key` of a face into `value`: `LENGTH` mean differences."""
+    """The direction (D,) in latents that turns the attribute `key` of a face into `value`, as long as the mean difference."""
     captions = edit_captions(engine, key, value, seed=seed, count=pairs)
     first, second = ([pair[i] for pair in captions] for i in (0, 1))
     if not engine.encodes:
-        return LENGTH * (latents_of(engine, second, seed=seed) - latents_of(engine, first, seed=seed)).mean(0)
+        return (latents_of(engine, second, seed=seed) - latents_of(engine, first, seed=seed)).mean(0)
     prompts, seeds = tuple(caption.text for caption in first), tuple(seed + i for i in range(len(first)))
     faces = (drawn(engine, which, seed=seed, take=lambda frame: frame.images) for which in (first, second))
     before, after = (engine.encode(images, prompts, seeds) for images in faces)
-    return LENGTH * (after - before).mean(0)
+    return (after - before).mean(0)
 
 
 def latents_of(engine: Engine, captions: list[Caption], *, seed: int) -> np.ndarray:
@@ -113,15 +116,16 @@ def edit_captions(engine: Engine, key: str, value: str, *, seed: int, count: int
 
 
 def edit(bench: Bench, engine: Engine, key: str, value: str) -> Edited:
-    """Find a direction and follow it from other faces than it was found from."""
-    direction = find_direction(engine, key, value, seed=bench.seed + bench.num_images, pairs=bench.few(PAIRS, QUICK_PAIRS))
+    """Find a direction and follow it, `LENGTH` times the mean difference, from other faces than it was found from."""
+    direction = LENGTH * find_direction(engine, key, value, seed=bench.seed + bench.num_images, pairs=bench.few(PAIRS, QUICK_PAIRS))
     captions = [first for first, _ in edit_captions(engine, key, value, seed=bench.seed, count=bench.few(MOST_IMAGES, QUICK_IMAGES))]
     latents, prompts = latents_of(engine, captions, seed=bench.seed), tuple(caption.text for caption in captions)
     seeds = tuple(bench.seed + i for i in range(len(prompts)))
     start = time.perf_counter()
     engine.redraw(latents[:1] + direction, prompts[:1], seeds[:1])
     seconds = time.perf_counter() - start
-    return Edited(key, value, engine.redraw(latents, prompts, seeds), engine.redraw(latents + direction, prompts, seeds), seconds)
+    how = f"followed a direction for {LENGTH:g} mean differences"
+    return Edited(key, value, how, engine.redraw(latents, prompts, seeds), engine.redraw(latents + direction, prompts, seeds), seconds)
 
 
 def edit_by_prompt(bench: Bench, engine: Engine, key: str, value: str) -> Edited:
@@ -131,7 +135,7 @@ def edit_by_prompt(bench: Bench, engine: Engine, key: str, value: str) -> Edited
     before, after = (drawn(engine, side, seed=bench.seed, take=lambda frame: frame.images) for side in sides)
     start = time.perf_counter()
     drawn(engine, [captions[0][1]], seed=bench.seed, take=lambda frame: frame.images)
-    return Edited(key, value, before, after, time.perf_counter() - start)
+    return Edited(key, value, "were drawn by another prompt with the same seed", before, after, time.perf_counter() - start)
 
 
 def edit_checks(bench: Bench, edits: list[Edited], real: RealFaces) -> Test:
@@ -144,7 +148,7 @@ def edit_checks(bench: Bench, edits: list[Edited], real: RealFaces) -> Test:
         flipped = after[without, column] == target
         changed = np.delete(before != after, column, axis=1)[without]
         what = f"{edited.key} {edited.value}".replace("_", " ")
-        method = f"share of n faces without it in which the judge finds {what} after the edit"
+        method = f"share of n faces without it in which the judge finds {what} once they {edited.how}"
         checks[f"{what}, success"] = Check(resampled(bench, lambda i, f=flipped: f[i].mean(), len(flipped), method), FLIPPED)
         method = "share of the other attributes that the judge reads otherwise after the edit"
         leak = resampled(bench, lambda i, c=changed: c[i].mean(), len(changed), method)
@@ -172,34 +176,42 @@ def realism_figure(bench: Bench, edits: list[Edited], real: RealFaces) -> Figure
     chosen = [np.concatenate([sides[i][:fewest] for sides in found]) for i in (0, 1)]
     pictures = [np.concatenate([getattr(edited, side) for edited in edits]) for side in ("before", "after")]
     seen = [{space: bench.judge.features(images, space=space) for space in SPACES} for images in pictures]
-    known = bench.judge.reference.features
-    gaussians = [{space: metrics.fit_gaussian(known[space][rows]) for space in SPACES} for rows in chosen]
-    excess = {space: bench.excess_of(space, len(pictures[0]), len(chosen[0])) for space in SPACES}
 
     def ratio(sample: np.ndarray) -> float:
-        distances = []
-        for features, real_ones in zip(seen, gaussians, strict=True):
-            whole = {s: metrics.gaussian_distance(real_ones[s], metrics.fit_gaussian(features[s][sample])) - excess[s] for s in SPACES}
-            distances.append(metrics.geometric_mean([max(whole[s], 1e-3 * bench.floor(s)) for s in SPACES]))
+        distances = [
+            metrics.geometric_mean([bench.distance(space, features[space][sample], rows) for space in SPACES])
+            for features, rows in zip(seen, chosen, strict=True)
+        ]
         return distances[1] / distances[0]
 
     method = (
-        "FD of edited faces to real ones that show what they should, over FD of unedited to real ones likewise, two judges; 200 resamples"
+        f"FD of edited faces to {len(chosen[1]):,} real ones that show what they should, over FD of unedited ones to as many of theirs, "
+        "geometric mean over two judges; 200 resamples"
     )
     return resampled(bench, ratio, len(pictures[0]), method, unit="× unedited")
 
 
-def real_faces(bench: Bench, key: str, value: str) -> tuple[np.ndarray, np.ndarray]:
-    """Which of the judge's real faces an edit of `key` to `value` could start from, and which it could lead to: indices of a few."""
-    labels, attributes, sides = bench.judge.reference.labels, bench.world.attributes, ([], [])
-    enough = 2 * bench.few(MOST_IMAGES, QUICK_IMAGES)
-    for i in range(len(labels[key])):
-        if min(map(len, sides)) >= enough:
-            break
+def real_faces(bench: Bench) -> RealFaces:
+    """For every edit, which of the judge's real faces it could start from, and which it could lead to: their indices, each used once."""
+    labels, attributes, rng = bench.judge.reference.labels, bench.world.attributes, bench.rng()
+    roles: dict[tuple[str, str, int], list[int]] = {(*edit, side): [] for edit in EDITS for side in (0, 1)}
+    enough = bench.few(MOST_IMAGES, QUICK_IMAGES)
+    for i in rng.permutation(len(labels[EDITS[0][0]])).tolist():
         label = {name: values[labels[name][i]] for name, values in attributes.items()}
-        if label[key] != value:
-            if caption_pair(bench.world, label, key, value, seed=i):
-                sides[0].append(i)
-        elif any(caption_pair(bench.world, label | {key: other}, key, value, seed=i) for other in attributes[key] if other != value):
-            sides[1].append(i)
-    return tuple(np.array(side, int) for side in sides)
+        for key, value, side in sorted(roles, key=lambda role: len(roles[role])):  # those come first that have the fewest
+            if (
+                len(roles[key, value, side]) < enough
+                and (label[key] == value) == bool(side)
+                and _editable(bench, label, key, value, seed=i)
+            ):
+                roles[key, value, side].append(i)
+                break
+        if min(map(len, roles.values())) >= enough:
+            break
+    return {(key, value): tuple(np.array(roles[key, value, side], int) for side in (0, 1)) for key, value in EDITS}
+
+
+def _editable(bench: Bench, label: dict[str, str], key: str, value: str, *, seed: int) -> bool:
+    """Whether an edit to `value` could start from a face with this label or, where it shows that, have led to it."""
+    starts = bench.world.attributes[key] if label[key] == value else (label[key],)
+    return any(caption_pair(bench.world, label | {key: start}, key, value, seed=seed) for start in starts if start != value)

@@ -64,7 +64,7 @@ def training_figures(bench: Bench, folder: Path, image_flops: float) -> dict[str
         hours, spent = (sum(end[key] for end in ends.values()) for key in ("seconds", "flops"))
         method = "from the training logs of the engine and its parts; the model cards name the device"
         named["training_hours"] = bench.figure(hours / 3600, "h", n=1, method=method)
-        method = "counted for the first steps, their mean times steps, from the training logs of the engine and its parts"
+        method = "counted for a few steps, their mean times steps, from the training logs of the engine and its parts"
         named["training_flops"] = bench.figure(spent, "FLOPs", n=1, method=method)
     if (folder / "progress.npz").is_file():
         with np.load(folder / "progress.npz") as progress:

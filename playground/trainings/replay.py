@@ -68,8 +68,8 @@ def load(name: str, *, root: Path = checkpoint.ROOT) -> Replay:
                 seconds, steps = saved["seconds"], saved["steps"]
         except zipfile.BadZipFile as error:
             raise ValueError(f"progress.npz is damaged ({error})") from error
-        batch_size = lines[-1]["images"] // lines[-1]["step"]
-    moments = tuple(Moment(float(s), int(n), int(n) * batch_size) for s, n in zip(seconds, steps, strict=True))
+    seen = np.interp(steps, *([line[key] for line in lines] for key in ("step", "images")))  # batches may change where a run is resumed
+    moments = tuple(Moment(float(s), int(n), round(i)) for s, n, i in zip(seconds, steps, seen, strict=True))
     return Replay(
         engine=name,
         reads=_meanings()["families"][family]["reads"],

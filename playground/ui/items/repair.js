@@ -21,7 +21,7 @@ const board = makeBoard({
   hooks: { entered, emptied, touched, over, about: (i) => (missing[i] ? ": missing" : ": known") },
 });
 root.append(
-  make("p", { class: "lead", text: "Complete or repair: hide a part of a picture and let every engine draw it anew, around what is known. The autoregressive engine says the known pixels, in turn, in place of its own; diffusion adds noise to them and lets the rest follow; VAE and GAN search for a latent that agrees with them. At the end the known pixels are put back as they were; each pane says, and shows, how far off the engine's own picture was there." }),
+  make("p", { class: "lead", text: "Complete or repair: hide a part of a picture and let every engine draw it anew, around what is known. The autoregressive engine says the known pixels, in turn, in place of its own; diffusion adds noise to them and lets the rest follow; VAE and GAN search for a latent that agrees with them. At the end the known pixels are put back as they were, and what was drawn otherwise there fades into the drawing beside them; each pane says, and shows, how far off the engine's own picture was there." }),
   make(
     "div",
     { class: "repair" },
