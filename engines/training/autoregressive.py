@@ -42,7 +42,7 @@ RECIPES = {
     },
     "faces": {
         "default": TokenRecipe(minutes=75, batch_size=12, learning_rate=2.5e-3, weight_decay=0.05, betas=(0.9, 0.98)),
-        "large": TokenRecipe(minutes=6, batch_size=256, learning_rate=2.5e-3, weight_decay=0.05, betas=(0.9, 0.98)),
+        "large": TokenRecipe(minutes=6, batch_size=128, learning_rate=2e-3, weight_decay=0.05, betas=(0.9, 0.98)),
     },
     "faces-tokenizer": {
         "default": AutoencoderRecipe(minutes=43, batch_size=8, learning_rate=2e-3),

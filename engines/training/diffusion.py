@@ -29,7 +29,7 @@ RECIPES = {
     },
     "faces": {
         "default": Recipe(minutes=90, batch_size=16, learning_rate=8e-4, weight_decay=0.01, everything=0.6),
-        "large": Recipe(minutes=6, batch_size=512, learning_rate=1.2e-3, weight_decay=0.01, everything=0.6),
+        "large": Recipe(minutes=6, batch_size=256, learning_rate=1e-3, weight_decay=0.01, everything=0.6),
     },
     "faces-autoencoder": {
         "default": AutoencoderRecipe(minutes=67, batch_size=8, learning_rate=2e-3, jitter=0.1),
