@@ -16,19 +16,7 @@ import torch
 from torch import nn
 
 from engines import checkpoint
-from engines.base import (
-    Engine,
-    Frame,
-    Inspection,
-    Params,
-    Request,
-    Stopwatch,
-    generators,
-    guidance_slider,
-    own_pictures,
-    paste,
-    slider,
-)
+from engines.base import Engine, Frame, Inspection, Params, Request, Stopwatch, generators, guidance_slider, own_pictures, paste, slider
 from engines.images import to_float, to_uint8
 
 PIXELS_PER_FRAME = 7

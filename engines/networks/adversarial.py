@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+PENALTY_EVERY = 4  # steps; the penalty is multiplied by as much (lazy regularisation, Karras et al. 2020, arXiv:1912.04958)
 UNSAID = -1  # in place of an attribute's value that a text does not name
 ENOUGH = 0.5  # see `diversity_loss`
 

@@ -15,12 +15,12 @@ from torch import nn
 from engines import checkpoint, text
 from engines.base import Engine
 from engines.images import grid, to_float, to_uint8
+from engines.networks.adversarial import PENALTY_EVERY
 from engines.networks.fsq import picture_error, psnr
 from engines.networks.patch_discriminator import PatchDiscriminator, balance, patch_loss
 from engines.training.loop import Recipe, Trainer
 
 SHEET_SIZE = 32  # pictures on a sheet, each beside what came out
-PENALTY_EVERY = 4  # steps; the penalty is multiplied by as much
 GAMMA = 0.1  # weight of the discriminator's penalties
 UNSEEN = 1000  # pictures of the validation split on which the network is measured
 

@@ -16,7 +16,7 @@ from torch import nn
 from engines import checkpoint
 from engines.base import Engine
 from engines.gan import DISCRIMINATOR
-from engines.networks.adversarial import UNSAID, discriminator_loss, diversity_loss, generator_loss
+from engines.networks.adversarial import PENALTY_EVERY, UNSAID, discriminator_loss, diversity_loss, generator_loss
 from engines.networks.conv_gan import ConvDiscriminator, ConvGenerator
 from engines.networks.style_gan import StyleDiscriminator, StyleGenerator
 from engines.style_gan import StylePainter
@@ -46,7 +46,6 @@ RECIPES = {
         "large": GANRecipe(minutes=6, batch_size=128, learning_rate=8e-4, everything=0.6),
     },
 }
-PENALTY_EVERY = 4  # steps; the penalty is multiplied by as much (lazy regularisation, Karras et al. 2020, arXiv:1912.04958)
 
 
 class GANTrainer(Trainer):

@@ -73,9 +73,8 @@ def show_edits(bench: Bench, name: str, edits: list[Edited]) -> None:
     """A few faces before and after each edit."""
     pairs = [images[:SHOWN] for edited in edits for images in (edited.before, edited.after)]
     what = "; ".join(f"{e.key} {e.value}".replace("_", " ") for e in edits)
-    bench.show(
-        ROW, name, np.concatenate(pairs), columns=len(pairs[0]), caption=f"Pairs of rows, before and after faces {edits[0].how}: {what}."
-    )
+    caption = f"Pairs of rows, before and after faces {edits[0].how}: {what}."
+    bench.show(ROW, name, np.concatenate(pairs), columns=len(pairs[0]), caption=caption)
 
 
 def find_direction(engine: Engine, key: str, value: str, *, seed: int, pairs: int = PAIRS) -> np.ndarray:
