@@ -24,13 +24,16 @@ from engines.walk import along, draw_noise, lerp
 SAMPLERS = ("DPM-Solver++", "DDIM", "DDPM")
 
 
+def steps_slider(default: int) -> int:
+    """How many steps a sampler takes."""
+    return slider(default, 2, 100, 1, label="Steps", hint="Noise levels on the way to the picture: more is slower and finer.")
+
+
 @dataclass(frozen=True)
 class DiffusionParams(Params):
     """Settings of a diffusion engine."""
 
-    num_inference_steps: int = slider(
-        20, 2, 100, 1, label="Steps", hint="Noise levels on the way to the picture: more is slower and finer."
-    )
+    num_inference_steps: int = steps_slider(20)
     guidance_scale: float = guidance_slider(1.5, 7.0)
     scheduler: str = choice("DPM-Solver++", SAMPLERS, label="Sampler", hint="The rule that goes from one noise level to the next.")
 

@@ -21,9 +21,11 @@ from torch import nn
 from engines import checkpoint
 from engines.autoencoder import Autoencoded
 from engines.base import Engine, Frame, Rebuilt, Request, Stopwatch, generators, guidance_slider, join, own_pictures, paste
-from engines.diffusion import DiffusionParams
+from engines.diffusion import DiffusionParams, steps_slider
 from engines.images import enlarge, fill_unknown, known_places, to_float, to_uint8
 from engines.walk import draw_noise, lerp, shares_of
+
+SIGMAS = (0.03, 20.0)  # noise over signal of the last step and of the first
 
 
 class LatentDenoiser(Autoencoded):
@@ -43,6 +45,7 @@ class LatentDenoiser(Autoencoded):
 class LatentDiffusionParams(DiffusionParams):
     """Settings of a latent diffusion engine."""
 
+    num_inference_steps: int = steps_slider(10)
     guidance_scale: float = guidance_slider(3.5, 10.0)
 
 
@@ -70,7 +73,7 @@ class LatentDiffusionEngine(Engine):
         for part, network in (("transformer", self.model.transformer), ("vae", self.model.vae)):
             checkpoint.save(network, folder / part)
         text_model = copy.deepcopy(self.text_encoder.model).half()
-        scheduler = make_scheduler("DPM-Solver++", prediction_type="v_prediction")
+        scheduler = make_scheduler("DPM-Solver++", prediction_type="v_prediction", sigmas=SIGMAS)
         pipeline = PixArtAlphaPipeline(self.text_encoder.tokenizer, text_model, self.model.vae, self.model.transformer, scheduler)
         text_model.save_pretrained(folder / "text_encoder")
         pipeline.tokenizer.save_pretrained(folder / "tokenizer")
@@ -101,7 +104,7 @@ class LatentDiffusionEngine(Engine):
         with watch():
             text, mask = self.text_encoder.encode_words(prompts)  # (num_texts * N, L, D), (num_texts * N, L)
             rngs = generators(request)
-            scheduler = make_scheduler(params.scheduler, prediction_type="v_prediction")
+            scheduler = make_scheduler(params.scheduler, prediction_type="v_prediction", sigmas=SIGMAS)
             scheduler.set_timesteps(params.num_inference_steps)
             config = self.model.transformer.config
             x_t = noise = draw_noise((config.in_channels, config.sample_size, config.sample_size), request, rngs).to(self.device)

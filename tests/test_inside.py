@@ -182,7 +182,7 @@ def test_the_noise_that_the_network_is_given_falls_from_all_to_little(name):
     engine = tiny_engines.make(name)
     levels = [float(f.extra["noise"]) for f in engine.generate(Request("", 1, params=engine.params_type(num_inference_steps=6)))]
     assert levels == sorted(levels, reverse=True)
-    assert levels[0] == pytest.approx(1, abs=1e-3)
+    assert levels[0] == pytest.approx(1, abs=2e-3)
     assert 0 < levels[-1] < 0.5
 
 

@@ -9,15 +9,21 @@ NUM_TRAIN_TIMESTEPS = 1000
 SCHEDULERS = {"DPM-Solver++": DPMSolverMultistepScheduler, "DDIM": DDIMScheduler, "DDPM": DDPMScheduler}
 
 
-def make_scheduler(name: str, *, prediction_type: str) -> SchedulerMixin:
+def make_scheduler(name: str, *, prediction_type: str, sigmas: tuple[float, float] | None = None) -> SchedulerMixin:
     """The sampler of that name over the cosine noise schedule (Nichol and Dhariwal 2021, arXiv:2102.09672).
 
-    prediction_type: what it is given, "sample" (x0) or "v_prediction".
+    prediction_type: what it is given, "sample" (x0) or "v_prediction". sigmas: least and most noise, over signal, between which
+    DPM-Solver++ spaces its steps evenly in the logarithm (as Lu et al. 2022 do, arXiv:2206.00927); None for steps evenly in time,
+    which the others always take.
     """
     kind = SCHEDULERS[name]
     settings = {"num_train_timesteps": NUM_TRAIN_TIMESTEPS, "beta_schedule": "squaredcos_cap_v2", "prediction_type": prediction_type}
     if kind is not DPMSolverMultistepScheduler:
         settings["clip_sample"] = False
+    elif sigmas:
+        scheduler = kind(use_exponential_sigmas=True, **settings)
+        scheduler.register_to_config(sigma_min=sigmas[0], sigma_max=sigmas[1])  # which it reads, but takes no argument for
+        return scheduler
     return kind(timestep_spacing="trailing", **settings)
 
 

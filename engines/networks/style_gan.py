@@ -1,8 +1,7 @@
 """A StyleGAN-like generator (Karras et al. 2019 and 2020, arXiv:1912.04958) that takes text, and its discriminator, both over latents.
 
 They work on the latents that an autoencoder makes of pictures: an eighth of the side, so that what is drawn are things, not pixels.
-Simplified: one resolution, no noise inputs, no style mixing, no equalised learning rates. What the text says is added to what the
-mapping network makes of z, so that a word moves every style along the same line.
+Simplified: one resolution, no noise inputs, no style mixing, no equalised learning rates; the text enters the mapping network beside z.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ BRANCH = 0.3  # of what a residual branch adds, before training
 
 
 class StyleGenerator(ModelMixin, ConfigMixin):
-    """z and text -> style w (mapping networks) -> latents of a picture (modulated convolutions on a learnt constant)."""
+    """z and text -> style w (mapping network) -> latents of a picture (modulated convolutions on a learnt constant)."""
 
     @register_to_config
     def __init__(
@@ -30,17 +29,16 @@ class StyleGenerator(ModelMixin, ConfigMixin):
         latent_dim: int = 128,  # of z
         style_dim: int = 192,
         mapping_layers: int = 4,
-        channels: int = 160,
+        channels: int = 128,
         num_blocks: int = 3,
         text_dim: int = 192,
     ):
         super().__init__()
         h, w, c = latent_shape
-        widths = [latent_dim, *[style_dim] * mapping_layers]
+        widths = [latent_dim + text_dim, *[style_dim] * mapping_layers]
         self.mapping = nn.Sequential(
             *(layer for pair in itertools.pairwise(widths) for layer in (nn.Linear(*pair), nn.LeakyReLU(0.2))), nn.LayerNorm(style_dim)
         )
-        self.words = nn.Linear(text_dim, style_dim)
         self.constant = nn.Parameter(torch.randn(1, channels, h, w))
         self.blocks = nn.ModuleList(StyledBlock(channels, style_dim) for _ in range(num_blocks))
         self.to_latents = ModulatedConv(channels, c, style_dim, size=1, demodulate=False)
@@ -49,7 +47,7 @@ class StyleGenerator(ModelMixin, ConfigMixin):
     def map(self, z: torch.Tensor, text: torch.Tensor) -> torch.Tensor:
         """(N, latent_dim), (N, D) -> styles w (N, style_dim)."""
         z = z * (z.square().mean(1, keepdim=True) + 1e-8).rsqrt()
-        return self.mapping(z) + self.words(text)
+        return self.mapping(torch.cat([z, text], dim=1))
 
     def synthesize(self, w: torch.Tensor) -> torch.Tensor:
         """Styles (N, style_dim) -> latents (N, C, h, w) of unit variance."""
@@ -107,7 +105,7 @@ class StyleDiscriminator(TextDiscriminator, ModelMixin, ConfigMixin):
     def __init__(
         self,
         latent_shape: tuple[int, int, int] = (8, 8, 16),  # h, w, C; h and w even
-        channels: int = 160,
+        channels: int = 128,
         num_blocks: int = 2,  # at h, w; one more follows at half of it
         width: int = 256,  # of the features compared with the text
         num_values: tuple[int, ...] = (),  # of each attribute that it names

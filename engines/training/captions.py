@@ -11,7 +11,6 @@ import numpy as np
 import torch
 
 from engines import text, worlds
-from engines.training.machine import is_compiled
 from engines.vae import spell
 
 MOST_CAPTIONS = 120_000  # kept by a bank
@@ -66,7 +65,7 @@ class WordBank:
         empty = torch.rand(len(chosen), generator=rng) < self.no_text
         ids = torch.where(empty[:, None], self.nothing, self.tokens[chosen, which]).long()  # (N, L)
         mask = (ids != self.encoder.tokenizer.pad_token_id).long()
-        longest = mask.shape[1] if is_compiled(self.encoder.device) else int(mask.sum(1).max())  # compiled for one length, not for each
+        longest = int(mask.sum(1).max())
         ids, mask = (tensor[:, :longest].to(self.encoder.device) for tensor in (ids, mask))
         with torch.no_grad():
             return self.encoder.hidden(ids, mask), mask

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import shutil
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from diffusers import AutoencoderDC
 from torch import nn
 
@@ -24,21 +24,16 @@ from engines.text import TextEncoder
 from engines.training import latents
 from engines.training.captions import CaptionBank
 from engines.training.loop import Recipe, Trainer
-from engines.training.machine import as_written, is_compiled
 
 
 @dataclass(frozen=True)
 class GANRecipe(Recipe):
-    """gamma: weight of the discriminator's gradient penalties; clipping is left to them. diversity: of the generator's `diversity_loss`.
-
-    edited: share of the pictures whose text the generator meets as an edit leaves it, see `Edits`; only where it is over latents.
-    """
+    """gamma: weight of the discriminator's gradient penalties; clipping is left to them. diversity: of the generator's `diversity_loss`."""
 
     betas: tuple[float, float] = (0.0, 0.99)
     max_grad_norm: float = 1e3
     gamma: float = 1.0
     diversity: float = 1.0
-    edited: float = 0.5
 
 
 RECIPES = {
@@ -48,7 +43,7 @@ RECIPES = {
     },
     "faces": {
         "default": GANRecipe(minutes=60, batch_size=16, learning_rate=6e-4, everything=0.6),
-        "large": GANRecipe(minutes=6, batch_size=256, learning_rate=8e-4, everything=0.6),
+        "large": GANRecipe(minutes=6, batch_size=128, learning_rate=8e-4, everything=0.6),
     },
 }
 
@@ -59,8 +54,6 @@ class GANTrainer(Trainer):
     def __init__(self, recipe: GANRecipe, generator: nn.Module, discriminator: nn.Module, *, device: str):
         super().__init__(recipe, generator, loss=None, device=device)
         self.discriminator = discriminator.to(self.device, memory_format=torch.channels_last)
-        if is_compiled(self.device):
-            self.discriminator.body.compile()
         self.optimizers.append(self.optimizer(self.discriminator))
         self.count = 0
 
@@ -69,11 +62,10 @@ class GANTrainer(Trainer):
         self.count += 1
         named = self.named(text)
         z = torch.randn(len(x), self.model.config.latent_dim, device=self.device)
-        told = self.told(text, named)
         with self.autocast():
-            fake = self.model(z, told)
+            fake = self.model(z, text)
         # The penalty's second derivative is taken in single precision.
-        with as_written(self.device) if penalised else self.autocast():
+        with nullcontext() if penalised else self.autocast():
             gamma = self.recipe.gamma * PENALTY_EVERY if penalised else 0.0
             d_terms = discriminator_loss(self.discriminator, x, fake.detach().float(), text, gamma=gamma, named=named)
         self.descend(self.optimizers[1], self.discriminator, d_terms["d_loss"])
@@ -84,7 +76,7 @@ class GANTrainer(Trainer):
         with self.autocast():
             g_terms = generator_loss(self.discriminator, fake=fake, text=text, **real)
             if penalised and named is not None:
-                again = self.model(torch.randn_like(z), told)
+                again = self.model(torch.randn_like(z), text)
                 g_terms["g_sameness"] = diversity_loss(fake, again, x, named)
                 g_terms["g_loss"] = g_terms["g_loss"] + self.recipe.diversity * PENALTY_EVERY * g_terms["g_sameness"]
         self.descend(self.optimizers[0], self.model, g_terms["g_loss"])
@@ -94,10 +86,6 @@ class GANTrainer(Trainer):
     def named(self, text: torch.Tensor) -> torch.Tensor | None:
         """What the discriminator should recognise in pictures of these texts, see `naming_loss`; here nothing."""
         return None
-
-    def told(self, text: torch.Tensor, named: torch.Tensor | None) -> torch.Tensor:
-        """What the generator is told, of texts (N, D); here the texts."""
-        return text
 
     def networks(self) -> dict[str, nn.Module]:
         return {**super().networks(), "discriminator": self.discriminator}
@@ -139,10 +127,7 @@ class StyleGANTrainer(GANTrainer):
 
     def bank(self, encoder: TextEncoder, labels: list[dict[str, str]]) -> CaptionBank:
         self.heads = [encoder.heads[key] for key in encoder.world.attributes]
-        bank = super().bank(encoder, labels)
-        texts = bank.bank.flatten(0, 1)
-        self.edits = Edits(texts, self.named(texts), self.discriminator.config.num_values)
-        return bank
+        return super().bank(encoder, labels)
 
     @torch.no_grad()
     def named(self, text: torch.Tensor) -> torch.Tensor:
@@ -150,48 +135,6 @@ class StyleGANTrainer(GANTrainer):
         values = torch.stack([answer.argmax(1) for answer in answers], dim=1)  # (N, attributes)
         unsaid = torch.tensor([answer.shape[1] - 1 for answer in answers], device=values.device)
         return values.masked_fill(values == unsaid, UNSAID)
-
-    @torch.no_grad()
-    def told(self, text: torch.Tensor, named: torch.Tensor) -> torch.Tensor:
-        """Texts (N, D), some of them as an edit leaves them."""
-        chosen = torch.rand(len(text), device=text.device) < self.recipe.edited
-        return torch.where(chosen[:, None], self.edits.arrive(text, named), text)
-
-
-class Edits:
-    """What an edit along a direction leaves of a text, so that a generator can learn to draw what was meant.
-
-    A direction is the mean difference between texts that name one value and texts that name another. Where it is followed for one mean
-    difference, both values are there in equal parts and nobody can tell which was meant; edits follow it for `LENGTH`, which leaves the
-    new value twice and the old one once.
-    """
-
-    LENGTH = 2.0  # of an edit, in mean differences
-
-    def __init__(self, texts: torch.Tensor, named: torch.Tensor, num_values: tuple[int, ...]):
-        """texts: (T, D), many, with the values that they name (T, attributes), UNSAID where none. num_values: of each attribute."""
-        self.means, self.directions = [], []  # (values, D) per attribute
-        for values, count in zip(named.T, num_values, strict=True):
-            says = F.one_hot(values + 1, count + 1)[:, 1:].to(texts.dtype)  # (T, values)
-            means = (says.T @ texts) / says.sum(0)[:, None].clamp(min=1)
-            others = (means.sum(0) - means) / (count - 1)
-            self.means.append(means)
-            self.directions.append(means - others)
-
-    def arrive(self, text: torch.Tensor, named: torch.Tensor) -> torch.Tensor:
-        """Texts (N, D) as if one of the values that each names (N, attributes) had been reached by an edit from another, any other.
-
-        One that names nothing stays.
-        """
-        chosen = torch.rand(named.shape, device=text.device).masked_fill(named == UNSAID, -1).argmax(1)  # (N,), an attribute of each
-        moved = text.clone()
-        for attribute, (means, directions) in enumerate(zip(self.means, self.directions, strict=True)):
-            value = named[:, attribute].clamp(min=0)
-            other = (value + torch.randint(1, len(means), value.shape, device=text.device)) % len(means)
-            edited = text - means[value] + means[other] + self.LENGTH * directions[value]
-            here = (chosen == attribute) & (named[:, attribute] != UNSAID)
-            moved = torch.where(here[:, None], edited, moved)
-        return moved
 
 
 def make_trainer(world: Any, recipe: GANRecipe, *, variant: str, text_dim: int, device: str) -> Trainer:

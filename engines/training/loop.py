@@ -26,7 +26,7 @@ from engines.images import to_float, to_pil
 from engines.training.captions import CaptionBank, LabelBank, WordBank
 from engines.training.clock import Clock
 from engines.training.flops import FlopCounter
-from engines.training.machine import as_written, bf16_is_fast, is_compiled
+from engines.training.machine import bf16_is_fast
 from engines.training.snapshots import Snapshots, sample_sheet
 
 logger = logging.getLogger(__name__)
@@ -71,8 +71,6 @@ class Trainer:
         self.device = torch.device(device)
         self.model = model.to(self.device, memory_format=torch.channels_last)
         self.average = copy.deepcopy(self.model).eval().requires_grad_(False)
-        if is_compiled(self.device):
-            self.model.compile()
         self.loss = loss
         self.optimizers = [self.optimizer(self.model)]
 
@@ -225,7 +223,7 @@ def fit(
         if trainer.phase != phase:
             phase, counted = trainer.phase, []
         if len(counted) < STEPS_COUNTED:
-            with as_written(trainer.device), FlopCounter() as counter:
+            with FlopCounter() as counter:
                 terms = trainer.step(x, words)
             counted.append(counter.total)
             clock.flops += counter.total

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import platform
-from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 import torch
@@ -23,16 +22,6 @@ def bf16_is_fast(device: torch.device | str) -> bool:
     if torch.device(device).type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
     return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
-
-
-def is_compiled(device: torch.device | str) -> bool:
-    """Whether networks are compiled to be trained there: on a GPU, where starting each of their many small operations takes longest."""
-    return torch.device(device).type == "cuda"
-
-
-def as_written(device: torch.device | str) -> AbstractContextManager:
-    """Inside, compiled networks run as they are written: where every operation is counted, or a second derivative is needed."""
-    return torch.compiler.set_stance("force_eager") if is_compiled(device) else nullcontext()
 
 
 def device_name(device: torch.device) -> str:

@@ -23,7 +23,7 @@ from playground.measure.quality import ratio_figure
 ROW = "speed"
 STEPS = "num_inference_steps"  # the setting that is swept, wherever an engine has it
 SWEEP, QUICK_SWEEP = (2, 5, 10, 20, 50, 100), (10,)
-FEWER = 5  # a fifth of the pictures is drawn at each number of steps, from the same prompts and seeds, so that these do not differ
+FEWER = 20  # a twentieth of the pictures is drawn at each number of steps, from the same prompts and seeds, so that these do not differ
 WITHIN = 1.1  # of the best Fréchet distance
 WARM_UPS, RUNS, QUICK_RUNS, BATCH = 3, 20, 5, 16
 PARTS = 8  # of an engine's frames, for seconds per step by position
