@@ -17,7 +17,8 @@ import torch.nn.functional as F
 from diffusers import ConfigMixin, ModelMixin
 from diffusers.configuration_utils import register_to_config
 from torch import nn
-from transformers import DynamicCache, LlamaConfig, LlamaModel
+from transformers import LlamaConfig, LlamaModel
+from transformers.models.llama.modeling_llama import apply_rotary_pos_emb
 
 SIDE = 2  # of a patch, in tokens
 SIZE = SIDE**2  # S, tokens in a patch
@@ -72,14 +73,17 @@ class Speller(nn.Module):
 
 
 class Memory(NamedTuple):
-    """What a picture in the making is continued from: mask of the words (N, L), the whole text at every position (N, D) and as the
-    speller is told it, keys and values so far.
+    """What a picture in the making is continued from.
+
+    whole: the whole text, for every position (N, D), and told: as the speller hears it. visible: which places may be looked at
+    (N, 1, 1, L + P). keys, values: of every layer (layers, N, heads, L + P, head size), filled place by place.
     """
 
-    mask: torch.Tensor
     whole: torch.Tensor
     told: Told
-    cache: DynamicCache
+    visible: torch.Tensor
+    keys: torch.Tensor
+    values: torch.Tensor
 
 
 class TokenTransformer(ModelMixin, ConfigMixin):
@@ -157,31 +161,42 @@ class TokenTransformer(ModelMixin, ConfigMixin):
 
     def begin(self, text: torch.Tensor, mask: torch.Tensor) -> tuple[torch.Tensor, Memory]:
         """Read the text (N, L, D) with its mask (N, L); what the speller needs of the first patch (N, D), and what `advance` needs."""
-        cache = DynamicCache()
-        nothing = mask.new_zeros(len(mask), 0, SIZE)
-        hidden = self._remember(cache, **self._inputs(nothing, text, mask))
+        (n, length), config = mask.shape, self.llama.config
+        places = length + self.num_patches
+        visible = torch.cat([mask, mask.new_ones(n, self.num_patches)], dim=1)[:, None, None].bool()
+        keys, values = text.new_empty(2, config.num_hidden_layers, n, config.num_attention_heads, places, config.head_dim)
         whole = mean_word(text, mask)
-        return hidden[:, -1], Memory(mask, self.whole(whole), self.speller.hear(whole), cache)
+        memory = Memory(self.whole(whole), self.speller.hear(whole), visible, keys, values)
+        inputs = self._inputs(mask.new_zeros(n, 0, SIZE), text, mask)
+        hidden = self._continue(inputs["inputs_embeds"], inputs["position_ids"], 0, memory)
+        return hidden[:, -1], memory
 
     def advance(self, patch: torch.Tensor, index: int, memory: Memory) -> torch.Tensor:
         """One position: what the speller needs of patch `index` (N, D), from the tokens (N, S) of the patch before it."""
-        mask = memory.mask
         embedded = self._embed(patch) + self.position[index] + memory.whole  # (N, D)
-        hidden = self._remember(
-            memory.cache,
-            inputs_embeds=embedded[:, None],
-            attention_mask=torch.cat([mask, mask.new_ones(len(mask), index + 1)], dim=1),
-            position_ids=torch.full((len(patch), 1), self.config.max_text + index, device=patch.device),
-        )
-        return hidden[:, -1]
+        position = torch.tensor([[self.config.max_text + index]], device=patch.device)
+        place = memory.keys.shape[3] - self.num_patches + index
+        return self._continue(embedded[:, None], position, place, memory)[:, 0]
 
-    def _remember(
-        self, cache: DynamicCache, *, inputs_embeds: torch.Tensor, attention_mask: torch.Tensor, position_ids: torch.Tensor
-    ) -> torch.Tensor:
-        """The layers over what comes after the cache's places, which it takes up: (N, M, D)."""
-        # Transformers 5 has two names for the cache over its versions, but one place.
-        out = self.llama(None, attention_mask, position_ids, cache, inputs_embeds=inputs_embeds, use_cache=True)
-        return out.last_hidden_state
+    def _continue(self, x: torch.Tensor, positions: torch.Tensor, place: int, memory: Memory) -> torch.Tensor:
+        """What the layers make of M more places (N, M, D), the first of which is `place`; `memory` takes up their keys and values.
+
+        The same as `LlamaModel` with a cache, without what that looks up again for every position, which is most of its time here.
+        """
+        count = place + x.shape[1]
+        cos, sin = self.llama.rotary_emb(x, positions)
+        past = torch.ones(x.shape[1], count, dtype=torch.bool, device=x.device).tril(place)  # (M, count)
+        visible = memory.visible[..., :count] & past
+        for layer, keys, values in zip(self.llama.layers, memory.keys, memory.values, strict=True):
+            attention, y = layer.self_attn, layer.input_layernorm(x)
+            projected = (project(y) for project in (attention.q_proj, attention.k_proj, attention.v_proj))
+            q, k, v = (z.unflatten(2, (-1, attention.head_dim)).transpose(1, 2) for z in projected)  # (N, heads, M, head size)
+            q, keys[:, :, place:count] = apply_rotary_pos_emb(q, k, cos, sin)
+            values[:, :, place:count] = v
+            y = F.scaled_dot_product_attention(q, keys[:, :, :count], values[:, :, :count], attn_mask=visible)
+            x = x + attention.o_proj(y.transpose(1, 2).flatten(2))
+            x = x + layer.mlp(layer.post_attention_layernorm(x))
+        return self.llama.norm(x)
 
     def _inputs(
         self, before: torch.Tensor, text: torch.Tensor, mask: torch.Tensor, seen: torch.Tensor | None = None
