@@ -128,6 +128,8 @@ class LatentDiffusionEngine(Engine):
                     v = (alpha_bar.sqrt() * x_t - x0) / (1 - alpha_bar).sqrt()  # the v that means this x0
                 seen, x_t = x_t, scheduler.step(v, t, x_t, generator=rngs).prev_sample
             last = step == params.num_inference_steps
+            if known and last:  # its noise level was rounded to a timestep
+                x_t = torch.where(kept > 0, x_known, x_t)
             if not (last or request.previews):
                 continue
             with watch() if last else nullcontext():  # the others only show what is expected
