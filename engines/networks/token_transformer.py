@@ -181,7 +181,7 @@ class TokenTransformer(ModelMixin, ConfigMixin):
     def _continue(self, x: torch.Tensor, positions: torch.Tensor, place: int, memory: Memory) -> torch.Tensor:
         """What the layers make of M more places (N, M, D), the first of which is `place`; `memory` takes up their keys and values.
 
-        The same as `LlamaModel` with a cache, without what that finds out again for every position, which takes as long as the layers.
+        The same as `LlamaModel` with a cache, without what that finds out again for every position.
         """
         count = place + x.shape[1]
         cos, sin = self.llama.rotary_emb(x, positions)
