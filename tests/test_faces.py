@@ -132,6 +132,22 @@ def test_one_seed_describes_two_faces_alike_but_for_what_differs():
     assert np.mean(np.array(shares) > 0.7) > 0.95
 
 
+@pytest.mark.parametrize(
+    ("seen", "key", "value", "alone"),
+    [
+        ({"glasses": "sunglasses"}, "glasses", "round", False),  # would uncover the eyes
+        ({"glasses": "square"}, "glasses", "sunglasses", False),
+        ({"hair_style": "bald"}, "facial_hair", "beard", False),  # would bring a colour
+        ({"hair_style": "bald"}, "hair_style", "straight", False),
+        ({"hair_style": "bald"}, "mouth", "sad", True),
+        ({"glasses": "sunglasses"}, "facial_hair", "beard", True),
+        ({"glasses": "square"}, "glasses", "round", True),
+    ],
+)
+def test_a_change_alone_hides_and_uncovers_nothing(seen, key, value, alone):
+    assert any(caption_pair(faces, label(**seen), key, value, seed=seed) for seed in range(20)) == alone
+
+
 def test_tables_speak_of_the_worlds_values():
     for key, values in faces.attributes.items():
         assert set(faces_language.VALUES[key]) == {value for value in values if (key, value) not in faces_language.INVISIBLE}

@@ -18,7 +18,7 @@ from diffusers import ConfigMixin, ModelMixin
 from diffusers.configuration_utils import register_to_config
 from torch import nn
 from transformers import LlamaConfig, LlamaModel
-from transformers.models.llama.modeling_llama import apply_rotary_pos_emb
+from transformers.models.llama.modeling_llama import LlamaDecoderLayer
 
 SIDE = 2  # of a patch, in tokens
 SIZE = SIDE**2  # S, tokens in a patch
@@ -72,13 +72,42 @@ class Speller(nn.Module):
         return self.head(x + self.mix(self.features(x) * told.gain))
 
 
+class Packed(NamedTuple):
+    """A layer's weights as few places at a time are quickest taken through it; matrices with one input are one."""
+
+    attention_norm: torch.Tensor
+    query_key_value: torch.Tensor
+    attention_out: torch.Tensor
+    mlp_norm: torch.Tensor
+    gate_up: torch.Tensor
+    mlp_out: torch.Tensor
+
+    @classmethod
+    def of(cls, layer: LlamaDecoderLayer) -> Packed:
+        attention, mlp = layer.self_attn, layer.mlp
+        return cls(
+            layer.input_layernorm.weight,
+            by_columns(torch.cat([attention.q_proj.weight, attention.k_proj.weight, attention.v_proj.weight])),
+            attention.o_proj.weight,
+            layer.post_attention_layernorm.weight,
+            by_columns(torch.cat([mlp.gate_proj.weight, mlp.up_proj.weight])),
+            mlp.down_proj.weight,
+        )
+
+
+def by_columns(weight: torch.Tensor) -> torch.Tensor:
+    """The same matrix, column after column in memory: one with more outputs than inputs multiplies few rows 1.4 to 1.8 times as fast."""
+    return weight.t().contiguous().t()
+
+
 class Memory(NamedTuple):
     """What a picture in the making is continued from.
 
-    whole: the whole text, for every position (N, D), and told: as the speller hears it. visible: which places may be looked at
-    (N, 1, 1, L + P). keys, values: of every layer (layers, N, heads, L + P, head size), filled place by place.
+    layers: their weights. whole: the whole text, for every position (N, D), and told: as the speller hears it. visible: which places
+    may be looked at (N, 1, 1, L + P). keys, values: of every layer (layers, N, heads, L + P, head size), filled place by place.
     """
 
+    layers: tuple[Packed, ...]
     whole: torch.Tensor
     told: Told
     visible: torch.Tensor
@@ -166,7 +195,8 @@ class TokenTransformer(ModelMixin, ConfigMixin):
         visible = torch.cat([mask, mask.new_ones(n, self.num_patches)], dim=1)[:, None, None].bool()
         keys, values = text.new_empty(2, config.num_hidden_layers, n, config.num_attention_heads, places, config.head_dim)
         whole = mean_word(text, mask)
-        memory = Memory(self.whole(whole), self.speller.hear(whole), visible, keys, values)
+        layers = tuple(Packed.of(layer) for layer in self.llama.layers)
+        memory = Memory(layers, self.whole(whole), self.speller.hear(whole), visible, keys, values)
         inputs = self._inputs(mask.new_zeros(n, 0, SIZE), text, mask)
         hidden = self._continue(inputs["inputs_embeds"], inputs["position_ids"], 0, memory)
         return hidden[:, -1], memory
@@ -184,19 +214,27 @@ class TokenTransformer(ModelMixin, ConfigMixin):
         The same as `LlamaModel` with a cache, without what that finds out again for every position.
         """
         count = place + x.shape[1]
-        cos, sin = self.llama.rotary_emb(x, positions)
-        past = torch.ones(x.shape[1], count, dtype=torch.bool, device=x.device).tril(place)  # (M, count)
-        visible = memory.visible[..., :count] & past
-        for layer, keys, values in zip(self.llama.layers, memory.keys, memory.values, strict=True):
-            attention, y = layer.self_attn, layer.input_layernorm(x)
-            projected = (project(y) for project in (attention.q_proj, attention.k_proj, attention.v_proj))
-            q, k, v = (z.unflatten(2, (-1, attention.head_dim)).transpose(1, 2) for z in projected)  # (N, heads, M, head size)
-            q, keys[:, :, place:count] = apply_rotary_pos_emb(q, k, cos, sin)
-            values[:, :, place:count] = v
+        cos, sin = (angle[:, :, None, None] for angle in self.llama.rotary_emb(x, positions))  # (1 or N, M, 1, 1, head size)
+        half = cos.shape[-1] // 2
+        sin = torch.cat([-sin[..., :half], sin[..., half:]], dim=-1)
+        visible = memory.visible[..., :count]
+        if x.shape[1] > 1:
+            visible = visible & torch.ones(x.shape[1], count, dtype=torch.bool, device=x.device).tril(place)  # (M, count)
+        for layer, keys, values in zip(memory.layers, memory.keys, memory.values, strict=True):
+            projected = F.linear(self._norm(x, layer.attention_norm), layer.query_key_value)
+            projected = projected.unflatten(2, (3, self.config.heads, -1))  # (N, M, 3, heads, head size)
+            both, v = projected[:, :, :2], projected[:, :, 2]
+            q, k = (both * cos + both.roll(half, -1) * sin).permute(2, 0, 3, 1, 4)  # turned by their place; (N, heads, M, head size)
+            keys[:, :, place:count] = k
+            values[:, :, place:count] = v.transpose(1, 2)
             y = F.scaled_dot_product_attention(q, keys[:, :, :count], values[:, :, :count], attn_mask=visible)
-            x = x + attention.o_proj(y.transpose(1, 2).flatten(2))
-            x = x + layer.mlp(layer.post_attention_layernorm(x))
+            x = x + F.linear(y.transpose(1, 2).flatten(2), layer.attention_out)
+            gate, up = F.linear(self._norm(x, layer.mlp_norm), layer.gate_up).chunk(2, dim=-1)
+            x = x + F.linear(F.silu(gate) * up, layer.mlp_out)
         return self.llama.norm(x)
+
+    def _norm(self, x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+        return F.rms_norm(x, weight.shape, weight, self.llama.config.rms_norm_eps)
 
     def _inputs(
         self, before: torch.Tensor, text: torch.Tensor, mask: torch.Tensor, seen: torch.Tensor | None = None

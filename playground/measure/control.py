@@ -271,7 +271,12 @@ def caption_pair(world: Any, label: dict[str, str], key: str, value: str, *, see
     """
     rngs = [np.random.default_rng(seed) for _ in range(2)]
     first, second = (world.compose(label | change, rng, everything=True) for change, rng in zip(({}, {key: value}), rngs, strict=True))
-    alone = second.named == {**first.named, key: value} and key in first.named and not world.reconcile(second.named)[1]
+    unsaid = {other: values[0] for other, values in world.attributes.items() if other not in first.named}  # the others hide these
+    alone = (
+        second.named == {**first.named, key: value}
+        and key in first.named
+        and world.reconcile(second.named | unsaid)[1].keys() == unsaid.keys()
+    )
     alike = rngs[0].bit_generator.state == rngs[1].bit_generator.state  # neither had to be worded again, to be shorter
     return (first, second) if alone and alike else None
 
