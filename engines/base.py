@@ -287,6 +287,13 @@ class Engine:
         """Latents, float32 (N, D), that stand for pictures, uint8 (N, H, W, C), beside their prompts and seeds."""
         raise NotImplementedError(f"{self.world.name}/{self.family} has no encoder for its latents")
 
+    def refine_direction(self, direction: np.ndarray, latents: np.ndarray, key: str, value: str, *, steps: int) -> np.ndarray:
+        """A direction (D,) in latents (N, D) that is to turn `key` into `value`, bettered in so many steps by what the engine itself knows.
+
+        One that knows nothing of it leaves the direction as it is. It may answer with more than one latent for each picture.
+        """
+        return direction
+
     def moving_parts(self, frame: Frame) -> np.ndarray:
         """All that the last network drew a frame's pictures from, the text included, float32 (N, D): what may be moved and drawn again."""
         raise NotImplementedError(f"{self.world.name}/{self.family} draws from nothing that could be moved")

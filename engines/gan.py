@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -45,7 +46,13 @@ class AdversarialEngine(Engine):
 
     family = "gan"
     scores = True
-    discriminator: nn.Module | None = None  # loaded when first asked
+
+    @cached_property
+    def discriminator(self) -> nn.Module:
+        """Loaded when first asked. Raises CheckpointError when its weights are missing."""
+        folder = self.folder / DISCRIMINATOR
+        with checkpoint.explain(folder, f"{self.world.name}/{self.family}"):
+            return self.load_discriminator(folder).to(self.device).eval()
 
     @staticmethod
     def load_discriminator(folder: Path) -> nn.Module:
@@ -59,10 +66,6 @@ class AdversarialEngine(Engine):
     @torch.inference_mode()
     def score(self, images: np.ndarray, prompts: tuple[str, ...]) -> np.ndarray:
         """Raises CheckpointError when the discriminator's weights are missing."""
-        if self.discriminator is None:
-            folder = self.folder / DISCRIMINATOR
-            with checkpoint.explain(folder, f"{self.world.name}/{self.family}"):
-                self.discriminator = self.load_discriminator(folder).to(self.device).eval()
         x = self.judged(to_float(images).to(self.device))
         return self.discriminator(x, self.text_encoder.encode(prompts)).cpu().numpy()
 

@@ -22,6 +22,7 @@ from engines.base import Frame, Params, Request, Stopwatch, generators, randn, s
 from engines.gan import AdversarialEngine
 from engines.images import to_uint8
 from engines.latent_search import search
+from engines.steering import refine
 from engines.walk import along, lerp
 
 STYLES_AVERAGED = 64  # random vectors whose mean style is the centre of truncation
@@ -62,7 +63,7 @@ class StyleGANEngine(AdversarialEngine):
 
     params_type = StyleGANParams
     latent = "w"
-    movable = "the style that steers every layer"
+    movable = "the styles that steer its layers"
     between = "the styles w, in a straight line"
 
     @staticmethod
@@ -102,7 +103,7 @@ class StyleGANEngine(AdversarialEngine):
             return
         with watch():
             x = self.model.synthesize(w)  # (N, C, H, W)
-        yield Frame(to_uint8(x), step=1, num_steps=1, nfe=1, seconds=watch.seconds, extra={"w": w.cpu().numpy()})
+        yield Frame(to_uint8(x), step=1, num_steps=1, nfe=1, seconds=watch.seconds, extra={"w": w[:, None].cpu().numpy()})
 
     def _style(self, request: Request, params: StyleGANParams) -> torch.Tensor:
         z = randn((self.latent_dim,), generators(request))
@@ -125,8 +126,26 @@ class StyleGANEngine(AdversarialEngine):
 
     @torch.inference_mode()
     def synthesize(self, w: torch.Tensor) -> np.ndarray:
-        """Pictures, uint8 (N, H, W, C), of styles (N, style_dim)."""
+        """Pictures, uint8 (N, H, W, C), of styles, one for all layers (N, style_dim) or (N, 1, style_dim), or one for each."""
         return to_uint8(self.model.synthesize(w.to(self.device)))
+
+    def refine_direction(self, direction: np.ndarray, latents: np.ndarray, key: str, value: str, *, steps: int) -> np.ndarray:
+        """With a part for each layer, found with the discriminator (`steering`)."""
+        generator, discriminator = self.model.generator, self.discriminator
+        attribute = list(self.world.attributes).index(key)
+        return (
+            refine(
+                torch.from_numpy(direction).expand(generator.num_layers, -1).to(self.device),
+                torch.from_numpy(latents).to(self.device),
+                synthesize=generator.synthesize,
+                name=lambda x: discriminator.name(discriminator.embed(x)),
+                attribute=attribute,
+                value=self.world.attributes[key].index(value),
+                steps=steps,
+            )
+            .cpu()
+            .numpy()
+        )
 
     def moving_parts(self, frame: Frame) -> np.ndarray:
         return frame.extra["w"]

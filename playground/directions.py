@@ -3,7 +3,7 @@
     python -m playground.directions faces
 
 writes `checkpoints/<world>/directions/<family>.safetensors` for every engine with `moving_parts`. A direction is the mean difference that
-one word of the prompt makes to them, for pictures drawn from the same random numbers.
+one word of the prompt makes to them, for pictures drawn from the same random numbers, bettered by what the engine itself knows.
 """
 
 from __future__ import annotations
@@ -18,21 +18,23 @@ from safetensors.numpy import save_file
 
 import engines
 from engines import Engine, checkpoint, worlds
+from engines.steering import STEPS
 from playground.judges import explain_file
-from playground.measure.manipulation import EDITS, PAIRS, drawn, edit_captions
+from playground.measure.manipulation import EDITS, LENGTH, PAIRS, drawn, edit_captions
 
 WORLDS = ("faces",)  # whose attributes `EDITS` names
 PROGRAM = "directions"
 SEED = 5_000_000  # of the first picture that directions are found from
 
 
-def find(engine: Engine, *, seed: int = SEED, pairs: int = PAIRS) -> dict[str, np.ndarray]:
-    """A direction, float32 (D,), for every edit, by "<attribute> <value>"."""
+def find(engine: Engine, *, seed: int = SEED, pairs: int = PAIRS, steps: int = STEPS) -> dict[str, np.ndarray]:
+    """A direction in `moving_parts`, float32, for every edit, by "<attribute> <value>"; followed `LENGTH` times it is surely there."""
     directions = {}
     for key, value in EDITS:
         captions = edit_captions(engine, key, value, seed=seed, count=pairs)
         before, after = (drawn(engine, [pair[i] for pair in captions], seed=seed, take=engine.moving_parts) for i in (0, 1))
-        directions[f"{key} {value}"] = (after - before).mean(0).astype(np.float32)
+        direction = engine.refine_direction(LENGTH * (after - before).mean(0), before, key, value, steps=steps) / LENGTH
+        directions[f"{key} {value}"] = direction.astype(np.float32)
     return directions
 
 

@@ -84,6 +84,7 @@ def test_truncation_pulls_styles_to_their_prompts_average():
 
 def test_the_discriminator_scores_any_picture(tmp_path):
     engine = make("faces/gan")
+    del engine.discriminator
     engine.folder = tmp_path
     images = np.random.default_rng(0).integers(0, 256, (3, 64, 64, 3)).astype(np.uint8)
     with pytest.raises(CheckpointError, match=r"engines\.training faces/gan"):
@@ -92,6 +93,44 @@ def test_the_discriminator_scores_any_picture(tmp_path):
     scores = engine.score(images, (PROMPT,) * 3)
     assert scores.shape == (3,)
     assert engine.score(images[1:2], (PROMPT,)) == pytest.approx(scores[1:2], abs=1e-5)
+
+
+def test_a_style_for_each_layer_draws_as_one_for_all():
+    engine = make("faces/gan")
+    w = torch.randn(3, 16)
+    layers = engine.model.generator.num_layers
+    assert layers == 5
+    one = engine.synthesize(w)
+    assert np.array_equal(engine.synthesize(w[:, None].repeat(1, layers, 1)), one)
+    for layer in range(layers):
+        styles = w[:, None].repeat(1, layers, 1)
+        styles[:, layer] += 1
+        assert not np.array_equal(engine.synthesize(styles), one)
+
+
+def test_a_direction_is_bettered_by_what_the_discriminator_names():
+    torch.manual_seed(0)
+    engine = make("faces/gan")
+    torch.nn.init.normal_(engine.discriminator.answers.weight)  # a fresh one finds everything equally likely
+    key, value, length = "mouth", "smile", engine.model.generator.num_layers
+    attribute, target = list(engine.world.attributes).index(key), engine.world.attributes[key].index(value)
+    styles = torch.randn(64, 1, 16)
+    first = 0.3 * torch.randn(1, 16)
+
+    def named(direction):
+        with torch.no_grad():
+            x = engine.model.generator.synthesize(styles + direction)
+            logits = engine.discriminator.name(engine.discriminator.embed(x))
+        return logits[attribute].softmax(1)[:, target].mean(), x
+
+    found = torch.from_numpy(engine.refine_direction(first.numpy(), styles.numpy(), key, value, steps=100))
+    assert found.shape == (length, 16)
+    (_, still), (before, _), (after, moved) = named(torch.zeros(1, 16)), named(first), named(found)
+    assert after > before + 0.1
+    assert np.array_equal(engine.refine_direction(first.numpy(), styles.numpy(), key, value, steps=100), found.numpy())
+    random = torch.randn(length, 16)
+    random *= found.norm() / random.norm()  # as long, but not found
+    assert (moved - still).square().mean() < (named(random)[1] - still).square().mean()
 
 
 # Autoregression

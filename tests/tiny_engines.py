@@ -59,6 +59,13 @@ def style_painter() -> style_gan.StylePainter:
     return style_gan.StylePainter(style_networks.StyleGenerator((8, 8, 4), text_dim=32, **sizes), small_autoencoder())
 
 
+def style_engine() -> style_gan.StyleGANEngine:
+    engine = style_gan.StyleGANEngine(style_painter(), faces_encoder())
+    values = tuple(map(len, engine.world.attributes.values()))
+    engine.discriminator = style_networks.StyleDiscriminator((8, 8, 4), channels=8, num_blocks=1, num_values=values, text_dim=32).eval()
+    return engine
+
+
 def small_autoencoder() -> AutoencoderDC:
     return latent_networks.make_autoencoder(channels=(16, 16, 16, 16), latent_channels=4)
 
@@ -71,7 +78,7 @@ TINY = {
     "digits/autoregressive": lambda: autoregressive.AutoregressiveEngine(row_pixel_cnn(), digits_encoder()),
     "digits/diffusion": lambda: diffusion.DiffusionEngine(pixel_unet.make_unet(channels=(32, 32), text_dim=128), digits_encoder(128)),
     "faces/vae": lambda: vae.AttributeVAEEngine(small_vae(), faces_encoder()),
-    "faces/gan": lambda: style_gan.StyleGANEngine(style_painter(), faces_encoder()),
+    "faces/gan": style_engine,
     "faces/autoregressive": lambda: tokens.TokenEngine(token_painter(), faces_encoder()),
     "faces/diffusion": lambda: latent_diffusion.LatentDiffusionEngine(latent_denoiser(), faces_encoder()),
 }

@@ -49,12 +49,23 @@ class StyleGenerator(ModelMixin, ConfigMixin):
         z = z * (z.square().mean(1, keepdim=True) + 1e-8).rsqrt()
         return self.mapping(torch.cat([z, text], dim=1))
 
+    @property
+    def num_layers(self) -> int:
+        """Convolutions that a style scales."""
+        return 2 * len(self.blocks) + 1
+
     def synthesize(self, w: torch.Tensor) -> torch.Tensor:
-        """Styles (N, style_dim) -> latents (N, C, h, w) of unit variance."""
+        """Styles, one for all layers (N, style_dim) or (N, 1, style_dim), or one for each (N, layers, style_dim) -> latents (N, C, h, w).
+
+        Latents have unit variance.
+        """
+        if w.ndim == 2:
+            w = w[:, None]
+        *pairs, last = w.expand(-1, self.num_layers, -1).split(2, dim=1)  # (N, 2, style_dim) for each block, (N, 1, style_dim)
         x = self.constant.expand(len(w), -1, -1, -1)
-        for block in self.blocks:
-            x = block(x, w)
-        return self.to_latents(x, w)
+        for block, pair in zip(self.blocks, pairs, strict=True):
+            x = block(x, pair)
+        return self.to_latents(x, last[:, 0])
 
     def forward(self, z: torch.Tensor, text: torch.Tensor) -> torch.Tensor:
         return self.synthesize(self.map(z, text))
@@ -70,9 +81,9 @@ class StyledBlock(nn.Module):
         self.gain = nn.Parameter(torch.full((1, channels, 1, 1), BRANCH))
 
     def forward(self, x: torch.Tensor, w: torch.Tensor) -> torch.Tensor:
-        """(N, channels, h, w), styles (N, style_dim) -> the same shape."""
-        y = 2**0.5 * F.leaky_relu(self.first(x, w), 0.2)  # the factor keeps the variance
-        return x + self.gain * self.second(y, w)
+        """(N, channels, h, w), a style for each convolution (N, 2, style_dim) -> the same shape as x."""
+        y = 2**0.5 * F.leaky_relu(self.first(x, w[:, 0]), 0.2)  # the factor keeps the variance
+        return x + self.gain * self.second(y, w[:, 1])
 
 
 class ModulatedConv(nn.Module):

@@ -14,14 +14,14 @@ from typing import Any
 import numpy as np
 
 import engines
-from engines import Engine, Frame, Request, worlds
+from engines import Frame, Request, worlds
 from engines.base import check_number
 from playground import directions
 from playground.explore.inside import check_engine, scores_of
 from playground.machine import Machine, threads_for
 from playground.measure.manipulation import EDITS, LENGTH
 
-LEAST, MOST, STEP = -1.0, LENGTH, 0.05  # of a slider, in mean differences
+LEAST, MOST, STEP = -1.0, LENGTH, 0.05  # of a slider, in directions
 KEPT = 64  # faces, so that a face that one goes on changing is drawn once
 ON = LENGTH / 2  # amount from which an engine without directions is asked for the change
 
@@ -69,8 +69,7 @@ def wish(machine: Machine, query: Mapping[str, Any]) -> Wish:
         raise ValueError(f"amounts must be given for {', '.join(known)}, got {amounts!r}")
     for name, amount in amounts.items():
         check_number(name, amount, LEAST, MOST, integer=False)
-    reading = machine.read(world_name, request.prompts[0])
-    label = world.random_label(np.random.default_rng(request.seed), reading.attributes)
+    label = world.random_label(np.random.default_rng(request.seed), _named(machine, world_name, request.prompts[0]))
     changed = world.hide(label | {key: value for name, (key, value) in known.items() if amounts.get(name, 0) >= ON})
     before, after = (world.compose(which, np.random.default_rng(request.seed), everything=True).text for which in (label, changed))
     return Wish(world_name, before, after, request.seed, amounts)
@@ -79,30 +78,46 @@ def wish(machine: Machine, query: Mapping[str, Any]) -> Wish:
 def edit(machine: Machine, asked: Wish, name: str) -> Edited:
     """What an engine makes of it. From within a job on the machine. Raises ValueError and CheckpointError."""
     check_engine(name, asked.world)
-    engine, judge = machine.engine(name), machine.judge(asked.world)
-    frame = face(engine, asked.before, asked.seed)
-    with threads_for(engine):
-        if engine.movable:
-            known = directions.shared(name)
-            step = sum(amount * known[key] for key, amount in asked.amounts.items())
-            after = engine.draw_moved(engine.moving_parts(frame) + np.float32(step))
-        else:  # nothing is drawn where the sentence did not change
-            after = face(engine, asked.after, asked.seed).images
-    pictures = np.concatenate([frame.images, after])
-    found, values = judge.attributes(pictures), worlds.load(asked.world).attributes
-    readings = tuple({key: values[key][int(found[key][i])] for key in values} for i in (0, 1))
-    return Edited(name, bool(engine.movable), pictures[0], pictures[1], readings, _scores(machine, asked, pictures))
+    engine = machine.engine(name)
+    frame, before = face(machine, name, asked.before, asked.seed)
+    if engine.movable:
+        known = directions.shared(name)
+        step = sum(amount * known[key] for key, amount in asked.amounts.items())
+        with threads_for(engine):
+            (picture,) = engine.draw_moved(engine.moving_parts(frame) + np.float32(step))
+        after = _see(machine, asked.world, picture, asked.after)
+    else:  # nothing is drawn where the sentence did not change
+        _, after = face(machine, name, asked.after, asked.seed)
+    scores = None if before.score is None or after.score is None else (before.score, after.score)
+    return Edited(name, bool(engine.movable), before.picture, after.picture, (before.reading, after.reading), scores)
+
+
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """A picture, uint8 (H, W, C), what the judge reads in it, and the discriminator's score beside its sentence, if there is one."""
+
+    picture: np.ndarray
+    reading: dict[str, str]
+    score: float | None
 
 
 @lru_cache(maxsize=KEPT)
-def face(engine: Engine, sentence: str, seed: int) -> Frame:
-    """The last frame of an engine's face. From within a job on the machine."""
+def face(machine: Machine, name: str, sentence: str, seed: int) -> tuple[Frame, Seen]:
+    """The last frame of an engine's face, and what is seen in it. From within a job on the machine."""
+    engine = machine.engine(name)
     with threads_for(engine):
-        return engine.draw(Request(sentence, seed))
+        frame = engine.draw(Request(sentence, seed))
+    return frame, _see(machine, engine.world.name, frame.images[0], sentence)
 
 
-def _scores(machine: Machine, asked: Wish, pictures: np.ndarray) -> tuple[float, float] | None:
-    """What the world's discriminator says of the pictures before and after, each beside its own sentence."""
-    for first, second in scores_of(machine, asked.world, pictures, (asked.before, asked.after)).values():
-        return float(first), float(second)
-    return None
+@lru_cache(maxsize=KEPT)
+def _named(machine: Machine, world_name: str, prompt: str) -> dict[str, str]:
+    """What a prompt names."""
+    return machine.read(world_name, prompt).attributes
+
+
+def _see(machine: Machine, world_name: str, picture: np.ndarray, sentence: str) -> Seen:
+    """What the judge and the world's discriminator say of a picture."""
+    found, values = machine.judge(world_name).attributes(picture[None]), worlds.load(world_name).attributes
+    scores = scores_of(machine, world_name, picture[None], (sentence,)).values()
+    return Seen(picture, {key: values[key][int(found[key][0])] for key in values}, next((float(score[0]) for score in scores), None))

@@ -1,8 +1,9 @@
 """Facial manipulation: following one fixed direction in an engine's latent space to change one thing about a face.
 
 A direction is the mean difference that one word of the prompt makes to the latents of faces drawn from the same random numbers, so it
-is found from samples, without labels or a judge. It must then work on other faces, whatever their prompts. Where the latent does not
-depend on the prompt (the z of a VAE), the encoder is asked instead what z it sees in the changed faces, without being told of the change.
+is found from samples, without labels or a judge. An engine that was taught by a discriminator then asks that where to go instead. It must
+work on other faces, whatever their prompts. Where the latent does not depend on the prompt (the z of a VAE), the encoder is asked what z
+it sees in the changed faces, without being told of the change.
 How real edited faces are is told by real faces that show what they should show: a hundred real smiles are far from real faces at large.
 """
 
@@ -15,6 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from engines import Engine, Frame, Request
+from engines.steering import QUICK_STEPS, STEPS
 from engines.worlds.captions import Caption
 from playground import metrics
 from playground.figures import Figure
@@ -26,7 +28,7 @@ ROW = "faces"
 EDITS = (("mouth", "smile"), ("glasses", "round"), ("hair_color", "red"), ("facial_hair", "beard"))
 PAIRS, QUICK_PAIRS = 500, 100  # of faces from which a direction is found
 MOST_IMAGES, QUICK_IMAGES = 250, 40  # faces edited along it
-LENGTH = 2.0  # of an edit, in mean differences: after one, what was there before and what should come are there in equal parts
+LENGTH = 2.0  # of an edit, in directions: one mean difference leaves what was there before and what should come in equal parts
 SHOWN = 10  # faces of each edit kept as evidence
 FLIPPED, LEAKED, REALISM, SHARPNESS, SECONDS = 0.8, 0.1, 1.5, 0.7, 1.0  # what an edit must reach
 
@@ -77,20 +79,24 @@ def show_edits(bench: Bench, name: str, edits: list[Edited]) -> None:
     bench.show(ROW, name, np.concatenate(pairs), columns=len(pairs[0]), caption=caption)
 
 
-def find_direction(engine: Engine, key: str, value: str, *, seed: int, pairs: int = PAIRS) -> np.ndarray:
-    """The direction (D,) in latents that turns the attribute `key` of a face into `value`, as long as the mean difference."""
+def find_direction(engine: Engine, key: str, value: str, *, seed: int, pairs: int = PAIRS, steps: int = STEPS) -> np.ndarray:
+    """The direction in latents, one of them or one for each layer, that turns `key` of a face into `value` when followed `LENGTH` times.
+
+    That is the mean difference, before `Engine.refine_direction` betters it in so many steps.
+    """
     captions = edit_captions(engine, key, value, seed=seed, count=pairs)
     first, second = ([pair[i] for pair in captions] for i in (0, 1))
-    if not engine.encodes:
-        return (latents_of(engine, second, seed=seed) - latents_of(engine, first, seed=seed)).mean(0)
-    prompts, seeds = tuple(caption.text for caption in first), tuple(seed + i for i in range(len(first)))
-    faces = (drawn(engine, which, seed=seed, take=lambda frame: frame.images) for which in (first, second))
-    before, after = (engine.encode(images, prompts, seeds) for images in faces)
-    return (after - before).mean(0)
+    if engine.encodes:
+        prompts, seeds = tuple(caption.text for caption in first), tuple(seed + i for i in range(len(first)))
+        faces = (drawn(engine, which, seed=seed, take=lambda frame: frame.images) for which in (first, second))
+        before, after = (engine.encode(images, prompts, seeds) for images in faces)
+    else:
+        before, after = (latents_of(engine, which, seed=seed) for which in (first, second))
+    return engine.refine_direction(LENGTH * (after - before).mean(0), before, key, value, steps=steps) / LENGTH
 
 
 def latents_of(engine: Engine, captions: list[Caption], *, seed: int) -> np.ndarray:
-    """Latents (N, D) of pictures drawn from captions."""
+    """Latents of pictures drawn from captions."""
     return drawn(engine, captions, seed=seed, take=lambda frame: frame.extra[engine.latent])
 
 
@@ -115,15 +121,16 @@ def edit_captions(engine: Engine, key: str, value: str, *, seed: int, count: int
 
 
 def edit(bench: Bench, engine: Engine, key: str, value: str) -> Edited:
-    """Find a direction and follow it, `LENGTH` times the mean difference, from other faces than it was found from."""
-    direction = LENGTH * find_direction(engine, key, value, seed=bench.seed + bench.num_images, pairs=bench.few(PAIRS, QUICK_PAIRS))
+    """Find a direction and follow it `LENGTH` times, from other faces than it was found from."""
+    pairs, steps = bench.few(PAIRS, QUICK_PAIRS), bench.few(STEPS, QUICK_STEPS)
+    direction = LENGTH * find_direction(engine, key, value, seed=bench.seed + bench.num_images, pairs=pairs, steps=steps)
     captions = [first for first, _ in edit_captions(engine, key, value, seed=bench.seed, count=bench.few(MOST_IMAGES, QUICK_IMAGES))]
     latents, prompts = latents_of(engine, captions, seed=bench.seed), tuple(caption.text for caption in captions)
     seeds = tuple(bench.seed + i for i in range(len(prompts)))
     start = time.perf_counter()
     engine.redraw(latents[:1] + direction, prompts[:1], seeds[:1])
     seconds = time.perf_counter() - start
-    how = f"followed a direction for {LENGTH:g} mean differences"
+    how = f"followed a direction {LENGTH:g} times"
     return Edited(key, value, how, engine.redraw(latents, prompts, seeds), engine.redraw(latents + direction, prompts, seeds), seconds)
 
 

@@ -18,7 +18,7 @@ const sentence = make("p", { class: "quiet" });
 const shown = make("div", { class: "replays" });
 const copyButton = linkButton(() => note());
 root.append(
-  make("p", { class: "lead", text: "One face, four engines. Sliders follow directions found in what the GAN and the VAE draw from: the style that steers every layer of the one, the attributes that the decoder of the other is told. The judge says what it reads before and after, and what changed that should not have. The other two do the nearest thing they can: draw again from the same random numbers, with the sentence changed." }),
+  make("p", { class: "lead", text: "One face, four engines. Sliders follow directions found in what the GAN and the VAE draw from: the styles that steer the layers of the one, the attributes that the decoder of the other is told. The judge says what it reads before and after, and what changed that should not have. The other two do the nearest thing they can: draw again from the same random numbers, with the sentence changed." }),
 );
 if (worlds.length) {
   root.append(
