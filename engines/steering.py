@@ -1,20 +1,22 @@
 """Directions in the styles of a GAN that change one thing about a picture and as little else as possible.
 
-The discriminator that taught the generator names what it sees. A direction is followed by gradient until it names what is asked for,
-while what else it names stays as it was, and the picture near what it was: as in GANalyze (Goetschalckx et al. 2019, arXiv:1906.10112),
+The discriminator that taught the generator names what it sees. Gradients change a direction until it surely names what is asked for,
+while what else it names stays as it was, and the picture near what it was, as far as that allows: as in GANalyze (Goetschalckx et al. 2019, arXiv:1906.10112),
 in which a network says where to go. Each layer has its own part of the direction (W+, Abdal et al. 2019, arXiv:1904.03189): layers
 divide a picture's traits among them, so a trait is moved more alone than by one style for all.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
 
-SURE = 0.05  # nats at which a picture is taken to show what is asked for
+SURE = 0.03  # nats at which pictures show what is asked for
 OTHERS = 4.0  # weight of what else the discriminator names
+INSISTENCE = 0.05  # by which share the weight of what is asked for grows or shrinks in a step, at most, until it is said that surely
 NEAR = 0.4  # weight of the mean squared change of latents, in times that of the first direction
 BATCH_SIZE = 32
 STEPS, QUICK_STEPS = 300, 30
@@ -45,16 +47,18 @@ def refine(
     rate = RATE * direction.detach().abs().mean().item()
     optimizer = torch.optim.Adam([direction], lr=rate)
     schedule = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.0, total_iters=steps)
+    weight = 1.0
     for _ in range(steps):
         rows = torch.randint(len(styles), (BATCH_SIZE,), generator=rng).to(styles.device)
         x = synthesize(styles[rows] + direction)
         logits = name(x)
-        wanted = F.cross_entropy(logits[attribute], torch.full_like(rows, value), reduction="none")
+        wanted = F.cross_entropy(logits[attribute], torch.full_like(rows, value))
         changed = [F.kl_div(logits[i].log_softmax(1), named[i][rows], reduction="batchmean") for i in range(len(logits)) if i != attribute]
-        loss = F.relu(wanted - SURE).mean() + OTHERS * sum(changed) + NEAR * _change(x - before[rows]) / usual
+        loss = weight * wanted + OTHERS * sum(changed) + NEAR * _change(x - before[rows]) / usual
         (direction.grad,) = torch.autograd.grad(loss, direction)
         optimizer.step()
         schedule.step()
+        weight *= math.exp(INSISTENCE * max(-1, min(1, wanted.item() / SURE - 1)))
     return direction.detach()
 
 
