@@ -1,9 +1,9 @@
 """Directions in the styles of a GAN that change one thing about a picture and as little else as possible.
 
 The discriminator that taught the generator names what it sees. Gradients change a direction until it surely names what is asked for,
-while what else it names stays as it was, and the picture near what it was, as far as that allows: as in GANalyze (Goetschalckx et al. 2019, arXiv:1906.10112),
-in which a network says where to go. Each layer has its own part of the direction (W+, Abdal et al. 2019, arXiv:1904.03189): layers
-divide a picture's traits among them, so a trait is moved more alone than by one style for all.
+while what else it names stays as it was, and the picture near what it was, as far as that allows: as in GANalyze (Goetschalckx et al.
+2019, arXiv:1906.10112), in which a network says where to go. Each layer has its own part of the direction (W+, Abdal et al. 2019,
+arXiv:1904.03189): layers divide a picture's traits among them, so a trait is moved more alone than by one style for all.
 """
 
 from __future__ import annotations
