@@ -122,19 +122,20 @@ def test_a_direction_goes_where_the_discriminator_is_sure_and_changes_little_els
         shares = [logits.softmax(1) for logits in engine.discriminator.name(engine.discriminator.embed(x))]
         return shares.pop(attribute)[:, target].mean(), torch.cat(shares, 1), x
 
-    def find():
-        return engine.refine_direction(first.numpy(), styles.numpy(), key, value, steps=100)
+    def find(steps=steering.STEPS):
+        return engine.refine_direction(first.numpy(), styles.numpy(), key, value, steps=steps)
 
     found = find()
     assert found.shape == (generator.num_layers, 16)
-    assert np.array_equal(find(), found)
+    assert np.array_equal(find(5), find(5))
     for weight in ("OTHERS", "NEAR"):
         monkeypatch.setattr(steering, weight, 0.0)
     before, careful, careless = map(drawn, (np.zeros((1, 16), np.float32), found, find()))
     assert before[0] < 0.1
     assert min(careful[0], careless[0]) > 0.9
-    for i in (1, 2):
-        assert (careful[i] - before[i]).abs().mean() < (careless[i] - before[i]).abs().mean() / 1.5
+    named, moved = (((careful[i] - before[i]).abs().mean() / (careless[i] - before[i]).abs().mean()).item() for i in (1, 2))
+    assert named < 0.67
+    assert moved < 0.9
 
 
 # Autoregression

@@ -60,9 +60,10 @@ def style_painter() -> style_gan.StylePainter:
 
 
 def style_engine() -> style_gan.StyleGANEngine:
-    engine = style_gan.StyleGANEngine(style_painter(), faces_encoder())
-    values = tuple(map(len, engine.world.attributes.values()))
-    engine.discriminator = style_networks.StyleDiscriminator((8, 8, 4), channels=8, num_blocks=1, num_values=values, text_dim=32).eval()
+    painter, values = style_painter(), tuple(map(len, worlds.load("faces").attributes.values()))
+    discriminator = style_networks.StyleDiscriminator((8, 8, 4), channels=8, num_blocks=1, num_values=values, text_dim=32).eval()
+    engine = style_gan.StyleGANEngine(painter, faces_encoder())  # the encoder last: made for the first time, it seeds anew
+    engine.discriminator = discriminator
     return engine
 
 
