@@ -242,7 +242,8 @@ class Engine:
     """One family trained on one world. Subclasses implement `generate`, and what else they can do.
 
     max_threads: of torch on a CPU; with more of them drawing a few pictures becomes no faster.
-    latent: the entry of `frame.extra` with the vectors (N, D) that pictures are drawn from, which may be moved and given to `redraw`.
+    latent: the entry of `frame.extra` with the vectors that pictures are drawn from, which may be moved and given to `redraw`: (N, D), or
+        (N, 1, D) where each layer may have its own.
     between: what a walk between two pictures interpolates, in words; None for engines of separate choices, between which nothing lies.
     movable: what `moving_parts` are, in words; None where there are none.
     encodes, rebuilds, inspects, scores: whether `encode`, `rebuild`, `inspect` and `score` work.
@@ -280,7 +281,7 @@ class Engine:
         return last
 
     def redraw(self, latents: np.ndarray, prompts: tuple[str, ...], seeds: tuple[int, ...]) -> np.ndarray:
-        """Pictures, uint8 (N, H, W, C), of latents, float32 (N, D), with the prompts and seeds they came with."""
+        """Pictures, uint8 (N, H, W, C), of latents, as `latent` says, float32, with the prompts and seeds they came with."""
         raise NotImplementedError(f"{self.world.name}/{self.family} has no latent vector to draw from")
 
     def encode(self, images: np.ndarray, prompts: tuple[str, ...], seeds: tuple[int, ...]) -> np.ndarray:
@@ -288,14 +289,15 @@ class Engine:
         raise NotImplementedError(f"{self.world.name}/{self.family} has no encoder for its latents")
 
     def refine_direction(self, direction: np.ndarray, latents: np.ndarray, key: str, value: str, *, steps: int) -> np.ndarray:
-        """A direction (D,) in latents (N, D) that is to turn `key` into `value`, bettered in so many steps by what the engine itself knows.
+        """A direction in latents that is to turn `key` into `value`, bettered in so many steps by what the engine itself knows.
 
-        One that knows nothing of it leaves the direction as it is. It may answer with more than one latent for each picture.
+        direction: (D,) in latents (N, D), left as it is by an engine that knows nothing of it; or (1, D) in (N, 1, D), from which one
+        for each layer, (layers, D), may come.
         """
         return direction
 
     def moving_parts(self, frame: Frame) -> np.ndarray:
-        """All that the last network drew a frame's pictures from, the text included, float32 (N, D): what may be moved and drawn again."""
+        """All that the last network drew a frame's pictures from, the text included, float32: what may be moved and drawn again."""
         raise NotImplementedError(f"{self.world.name}/{self.family} draws from nothing that could be moved")
 
     def draw_moved(self, parts: np.ndarray) -> np.ndarray:

@@ -51,7 +51,7 @@ class AdversarialEngine(Engine):
     def discriminator(self) -> nn.Module:
         """Loaded when first asked. Raises CheckpointError when its weights are missing."""
         folder = self.folder / DISCRIMINATOR
-        with checkpoint.explain(folder, f"{self.world.name}/{self.family}"):
+        with checkpoint.explain(folder, f"{self.world.name}/{self.family}"), torch.inference_mode(False):  # gradients may go through it
             return self.load_discriminator(folder).to(self.device).eval()
 
     @staticmethod

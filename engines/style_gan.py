@@ -133,19 +133,16 @@ class StyleGANEngine(AdversarialEngine):
         """With a part for each layer, found with the discriminator (`steering`)."""
         generator, discriminator = self.model.generator, self.discriminator
         attribute = list(self.world.attributes).index(key)
-        return (
-            refine(
-                torch.from_numpy(direction).expand(generator.num_layers, -1).to(self.device),
-                torch.from_numpy(latents).to(self.device),
-                synthesize=generator.synthesize,
-                name=lambda x: discriminator.name(discriminator.embed(x)),
-                attribute=attribute,
-                value=self.world.attributes[key].index(value),
-                steps=steps,
-            )
-            .cpu()
-            .numpy()
+        found = refine(
+            torch.from_numpy(direction).expand(generator.num_layers, -1).to(self.device),
+            torch.from_numpy(latents).to(self.device),
+            synthesize=generator.synthesize,
+            name=lambda x: discriminator.name(discriminator.embed(x)),
+            attribute=attribute,
+            value=self.world.attributes[key].index(value),
+            steps=steps,
         )
+        return found.cpu().numpy()
 
     def moving_parts(self, frame: Frame) -> np.ndarray:
         return frame.extra["w"]

@@ -20,7 +20,7 @@ import engines
 from engines import Engine, checkpoint, worlds
 from engines.steering import STEPS
 from playground.judges import explain_file
-from playground.measure.manipulation import EDITS, LENGTH, PAIRS, drawn, edit_captions
+from playground.measure.manipulation import EDITS, PAIRS, bettered, drawn, edit_captions
 
 WORLDS = ("faces",)  # whose attributes `EDITS` names
 PROGRAM = "directions"
@@ -33,8 +33,7 @@ def find(engine: Engine, *, seed: int = SEED, pairs: int = PAIRS, steps: int = S
     for key, value in EDITS:
         captions = edit_captions(engine, key, value, seed=seed, count=pairs)
         before, after = (drawn(engine, [pair[i] for pair in captions], seed=seed, take=engine.moving_parts) for i in (0, 1))
-        direction = engine.refine_direction(LENGTH * (after - before).mean(0), before, key, value, steps=steps) / LENGTH
-        directions[f"{key} {value}"] = direction.astype(np.float32)
+        directions[f"{key} {value}"] = bettered(engine, before, after, key, value, steps=steps).astype(np.float32)
     return directions
 
 

@@ -157,6 +157,7 @@ def test_a_face_is_drawn_once_however_often_it_is_changed(machine, monkeypatch, 
     wishes = [on(machine, edit.wish, machine, QUERY | {"amounts": {SMILE: amount}}) for amount in (0.0, 0.3, 1.0, 0.0, 1.2)]
     found = [on(machine, edit.edit, machine, asked, name) for asked in wishes]
     assert drawn == [wishes[0].before, *([] if engine.movable else [wishes[2].after])]
+    assert on(machine, machine.judge, "faces").seen == (1 + len(wishes) if engine.movable else 2)
     assert all(np.array_equal(one.before, found[0].before) for one in found)
     assert not np.array_equal(found[4].after, found[0].after)
 

@@ -93,6 +93,7 @@ def test_the_discriminator_scores_any_picture(tmp_path):
     scores = engine.score(images, (PROMPT,) * 3)
     assert scores.shape == (3,)
     assert engine.score(images[1:2], (PROMPT,)) == pytest.approx(scores[1:2], abs=1e-5)
+    assert not any(weight.is_inference() for weight in engine.discriminator.parameters())  # a direction may be found afterwards
 
 
 def test_a_style_for_each_layer_draws_as_one_for_all():

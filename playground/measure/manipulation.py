@@ -92,6 +92,11 @@ def find_direction(engine: Engine, key: str, value: str, *, seed: int, pairs: in
         before, after = (engine.encode(images, prompts, seeds) for images in faces)
     else:
         before, after = (latents_of(engine, which, seed=seed) for which in (first, second))
+    return bettered(engine, before, after, key, value, steps=steps)
+
+
+def bettered(engine: Engine, before: np.ndarray, after: np.ndarray, key: str, value: str, *, steps: int) -> np.ndarray:
+    """The mean difference of what faces were drawn from (M, ...), as the engine betters it, to be followed `LENGTH` times."""
     return engine.refine_direction(LENGTH * (after - before).mean(0), before, key, value, steps=steps) / LENGTH
 
 
