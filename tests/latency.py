@@ -3,8 +3,9 @@
     python tests/latency.py
 
 prints the median and the 95th percentile. On the latent map: of the picture blended in the browser, which a moved point shows at once,
-and of the exact one, whose network answers over HTTP. In the face editor: from a moved slider to the pictures that follow it. Then what a
-training that others watch costs a visitor: a comparison from pressing Draw to the last picture, without it and beside it.
+and of the exact one, whose network answers over HTTP. In the face editor: from a moved slider to the pictures that follow it, and to what
+is read in them once the slider rests. Then what a training that others watch costs a visitor: a comparison from pressing Draw to the
+last picture, without it and beside it.
 """
 
 from __future__ import annotations
@@ -39,19 +40,21 @@ MOVE = """async (i) => {
   while (decoded.dataset.exact !== decoded.dataset.shown) await new Promise(requestAnimationFrame);
   return [shown, performance.now() - start - REST];
 }"""
-REST = 120  # milliseconds that map.js waits for further moves before it asks the network
+REST = 120  # milliseconds that map.js and edit.js wait for further moves before they ask the network, or the judge
 
 
 SLIDE = """async (i) => {
   const root = document.querySelector("#item-edit .item"), slider = root.querySelector("fieldset input[type=range]");
-  const before = root.dataset.answered;
+  const { followed, answered } = root.dataset;
   const start = performance.now();
   slider.value = -1 + 2.5 * ((i * 37) % 60) / 60;
   slider.dispatchEvent(new Event("input"));
-  while (root.dataset.answered === before) await new Promise(requestAnimationFrame);
+  while (root.dataset.followed === followed) await new Promise(requestAnimationFrame);
   await Promise.all([...root.querySelectorAll(".card img[src]")].map((image) => image.decode()));
   await new Promise(requestAnimationFrame);
-  return performance.now() - start;
+  const shown = performance.now() - start;
+  while (root.dataset.answered === answered) await new Promise(requestAnimationFrame);
+  return [shown, performance.now() - start - REST];
 }"""
 
 DRAW = """async () => {
@@ -85,7 +88,10 @@ def main() -> None:
         if moving and all(map(engines.is_trained, moving)):
             tab.goto(f"{address}?tab=explore&item=edit")
             tab.locator("#item-edit .item[data-answered='2']").wait_for(timeout=60_000)
-            report(f"slider to pictures of {', '.join(moving)}", [tab.evaluate(SLIDE, i) for i in range(MOVES)])
+            times = [tab.evaluate(SLIDE.replace("REST", str(REST)), i) for i in range(MOVES)]
+            pictures = f"pictures of {', '.join(moving)}"
+            for name, values in zip((pictures, f"what is read in {pictures}, after the rest"), zip(*times, strict=True), strict=True):
+                report(f"slider to {name}", values)
         else:
             print("face editor: its engines are not trained yet")
         for world in engines.world_names():

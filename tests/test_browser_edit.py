@@ -89,6 +89,26 @@ def test_a_face_is_edited_and_restored(open_page, faces_address):
     assert drawn["faces/diffusion"] == 2  # the faces are still there
 
 
+def test_pictures_follow_a_slider_before_they_are_read(open_page, faces_address):
+    tab = open_item(open_page, faces_address, "edit", world="faces", prompt="a sad face", seed=5)
+    item = tab.locator("#item-edit .item")
+    tab.locator("#item-edit .item[data-answered='2']").wait_for(timeout=60_000)
+    slider, card = tab.locator("#item-edit").get_by_label("Smile (mouth)"), item.get_by_role("article", name="GAN", exact=True)
+    before, after = card.get_by_role("img").all()
+    assert before.get_attribute("src") == after.get_attribute("src")
+    tab.evaluate("""() => {
+        const root = document.querySelector("#item-edit .item"), seen = (window.seen = []);
+        new MutationObserver((changes) => seen.push(...changes.map((change) => change.attributeName)))
+            .observe(root, { attributes: true });
+    }""")
+    slider.evaluate("(input) => { input.value = 1; input.dispatchEvent(new Event('input')); }")
+    assert card.locator("[aria-busy]").get_attribute("aria-busy") == "true"
+    card.locator("[aria-busy='false']").wait_for(timeout=60_000)
+    assert before.get_attribute("src") != after.get_attribute("src")
+    tab.wait_for_function("() => window.seen.includes('data-answered')")
+    assert tab.evaluate("window.seen") == ["data-followed", "data-answered"]
+
+
 def test_an_amount_that_no_slider_can_stand_at_is_explained(open_page, faces_address):
     tab = open_item(open_page, faces_address, "edit", world="faces", prompt="", seed=4, **{SMILE: 9})
     tab.locator("#item-edit").get_by_text(f"{SMILE} must be a number from -1 to 2, got 9").wait_for()

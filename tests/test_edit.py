@@ -122,6 +122,17 @@ def test_a_slider_moves_latents_and_changes_the_sentence_for_the_others(machine)
     assert not np.array_equal(on(machine, edit.edit, machine, half, "faces/vae").after, found["faces/vae"].after)
 
 
+def test_a_moving_slider_gets_pictures_alone(machine):
+    asked = on(machine, edit.wish, machine, QUERY)
+    packed = on(machine, edit_item.pack_followed, machine, asked)
+    assert on(machine, machine.judge, "faces").seen == 0
+    assert packed["pictures"].keys() == {"faces/vae", "faces/gan"}
+    for name, picture in packed["pictures"].items():
+        assert picture == on(machine, edit_item.pack_edit, machine, asked, name)["shown"]["after"]
+    with pytest.raises(ValueError, match="faces/diffusion has no directions to follow"):
+        on(machine, edit.follow, machine, asked, "faces/diffusion")
+
+
 def test_what_changed_without_being_asked_has_leaked():
     picture = np.zeros((2, 2, 3), np.uint8)
     readings = ({"mouth": "sad", "eyes": "open", "glasses": "none"}, {"mouth": "smile", "eyes": "wink", "glasses": "none"})
@@ -146,6 +157,7 @@ def test_an_engine_whose_weights_are_missing_says_so_on_its_card(machine, monkey
     asked = on(machine, edit.wish, machine, QUERY)
     monkeypatch.setattr(machine, "engine", missing)
     assert on(machine, edit_item.pack_edit, machine, asked, "faces/gan")["shown"] == {"error": "faces/gan cannot be loaded"}
+    assert on(machine, edit_item.pack_followed, machine, asked) == {"pictures": {}}
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -75,21 +75,30 @@ def wish(machine: Machine, query: Mapping[str, Any]) -> Wish:
     return Wish(world_name, before, after, request.seed, amounts)
 
 
+def follow(machine: Machine, asked: Wish, name: str) -> np.ndarray:
+    """The face, moved along an engine's directions: uint8 (H, W, C). From within a job on the machine. Raises as `edit`."""
+    check_engine(name, asked.world)
+    engine = machine.engine(name)
+    if not engine.movable:
+        raise ValueError(f"{name} has no directions to follow")
+    frame, known = face(machine, name, asked.before, asked.seed), directions.shared(name)
+    step = sum(amount * known[key] for key, amount in asked.amounts.items())
+    with threads_for(engine):
+        return engine.draw_moved(engine.moving_parts(frame) + np.float32(step))[0]
+
+
 def edit(machine: Machine, asked: Wish, name: str) -> Edited:
     """What an engine makes of it. From within a job on the machine. Raises ValueError and CheckpointError."""
     check_engine(name, asked.world)
-    engine = machine.engine(name)
-    frame, before = face(machine, name, asked.before, asked.seed)
-    if engine.movable:
-        known = directions.shared(name)
-        step = sum(amount * known[key] for key, amount in asked.amounts.items())
-        with threads_for(engine):
-            (picture,) = engine.draw_moved(engine.moving_parts(frame) + np.float32(step))
+    before = seen(machine, name, asked.before, asked.seed)
+    along = bool(machine.engine(name).movable)
+    if along:
+        picture = follow(machine, asked, name)
         after = _see(machine, asked.world, picture, asked.after)
     else:  # nothing is drawn where the sentence did not change
-        _, after = face(machine, name, asked.after, asked.seed)
+        after = seen(machine, name, asked.after, asked.seed)
     scores = None if before.score is None or after.score is None else (before.score, after.score)
-    return Edited(name, bool(engine.movable), before.picture, after.picture, (before.reading, after.reading), scores)
+    return Edited(name, along, before.picture, after.picture, (before.reading, after.reading), scores)
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,12 +111,17 @@ class Seen:
 
 
 @lru_cache(maxsize=KEPT)
-def face(machine: Machine, name: str, sentence: str, seed: int) -> tuple[Frame, Seen]:
-    """The last frame of an engine's face, and what is seen in it. From within a job on the machine."""
+def face(machine: Machine, name: str, sentence: str, seed: int) -> Frame:
+    """The last frame of an engine's face. From within a job on the machine."""
     engine = machine.engine(name)
     with threads_for(engine):
-        frame = engine.draw(Request(sentence, seed))
-    return frame, _see(machine, engine.world.name, frame.images[0], sentence)
+        return engine.draw(Request(sentence, seed))
+
+
+@lru_cache(maxsize=KEPT)
+def seen(machine: Machine, name: str, sentence: str, seed: int) -> Seen:
+    """What is seen in an engine's face. From within a job on the machine."""
+    return _see(machine, name.partition("/")[0], face(machine, name, sentence, seed).images[0], sentence)
 
 
 @lru_cache(maxsize=KEPT)

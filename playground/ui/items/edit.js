@@ -4,10 +4,11 @@ const root = element.querySelector(".item");
 const { worlds, edits, start, limits } = props.fixed;
 const cards = new Map(); // engine name -> its elements
 const problems = new Map(); // engine name -> what went wrong with its last answer, or ""
-const REST = 600; // milliseconds after the last change before the engines that draw again are asked
-const busy = { along: false, again: false }; // one wish of each kind is on its way at a time
-const waiting = { along: false, again: false }; // and the latest one waits for it
-let resting = 0;
+const RESTS = { along: 120, again: 600 }; // milliseconds after the last move before the judge is asked, and the engines that draw again
+const busy = { follow: false, along: false, again: false }; // one wish of each kind is on its way at a time
+const waiting = { follow: false, along: false, again: false }; // and the latest one waits for it
+const resting = { along: 0, again: 0 };
+let moves = 0; // of sliders
 
 const world = worldField(worlds, start.world);
 const prompt = textField(start.prompt);
@@ -28,7 +29,7 @@ if (worlds.length) {
       make("fieldset", {}, make("legend", { text: "Change" }), ...sliders.map((slider) => slider.node))),
     status, sentence, shown);
   for (const slider of sliders) {
-    slider.input.addEventListener("input", () => ask("along"));
+    slider.input.addEventListener("input", () => { moves += 1; ask("follow"); askSoon("along"); });
     slider.input.addEventListener("change", () => { note(); askSoon("again"); });
   }
   world.select.addEventListener("change", draw);
@@ -64,22 +65,25 @@ function reset() {
 }
 
 function askSoon(kind) {
-  clearTimeout(resting);
-  resting = setTimeout(() => ask(kind), REST);
+  clearTimeout(resting[kind]);
+  for (const { along, reading } of cards.values()) if (along === (kind === "along")) reading(true);
+  resting[kind] = setTimeout(() => ask(kind), RESTS[kind]);
 }
 
-// Ask for the engines of one kind: those that move along directions, all at once, or those that draw again, one after another, so that
-// the quick ones, and other visitors, have their turn between them.
+// Ask for one of three: "follow", the pictures alone of the engines that move along directions; "along", what is read in them as well;
+// "again", the engines that draw again, one after another, so that the quick ones, and other visitors, have their turn between them.
 async function ask(kind) {
   if (busy[kind]) return (waiting[kind] = true);
-  const names = world.world.engines.filter(({ along }) => along === (kind === "along")).map(({ name }) => name);
+  const names = world.world.engines.filter(({ along }) => along === (kind !== "again")).map(({ name }) => name);
   if (!names.length) return;
   busy[kind] = true;
   const wish = query();
-  if (kind === "along") await Promise.all(names.map((name) => change(name, wish)));
+  if (kind === "follow") await follow(wish);
+  else if (kind === "along") await Promise.all(names.map((name) => change(name, wish)));
   else for (const name of names) if (!waiting[kind]) await change(name, wish);
   busy[kind] = false;
-  root.dataset.answered = Number(root.dataset.answered ?? 0) + 1;
+  const counter = kind === "follow" ? "followed" : "answered";
+  root.dataset[counter] = Number(root.dataset[counter] ?? 0) + 1;
   if (waiting[kind]) {
     waiting[kind] = false;
     ask(kind);
@@ -91,14 +95,21 @@ function say(text, failed = false) {
   status.dataset.state = failed ? "failed" : "";
 }
 
+async function follow(wish) {
+  const answer = await answerOf(server.follow(wish));
+  for (const [name, picture] of Object.entries(answer.pictures ?? {})) cards.get(name)?.move(picture); // `change` says what went wrong
+}
+
 async function change(name, wish) {
+  const card = cards.get(name), asked = moves;
   const answer = await answerOf(server.change({ ...wish, engine: name }));
+  if (card?.along && asked !== moves) return; // its picture has moved on
   problems.set(name, answer.error ?? "");
   const problem = [...problems.values()].find(Boolean); // one engine's success does not hide another's failure
   say(problem ?? "", Boolean(problem));
   if (answer.error) return;
   setText(sentence, `The face: “${answer.before}”`);
-  cards.get(name)?.show(answer.shown, answer);
+  if (card === cards.get(name)) card?.show(answer.shown, answer);
 }
 
 function card(engine) {
@@ -106,7 +117,10 @@ function card(engine) {
   const facts = make("div", {});
   const pair = make("div", { class: "double" }, ...[before, after].map(({ image, text }) => make("figure", {}, image, make("figcaption", { text }))));
   const node = make("article", { class: "card", "aria-label": engine.title }, make("h2", { text: engine.title }), make("p", { class: "quiet", text: engine.how }), pair, facts);
+  const reading = (busy) => facts.setAttribute("aria-busy", busy); // what is read is of the picture before
+  const move = (picture) => (after.image.src = picture);
   const show = (found, answer) => {
+    reading(false);
     pair.hidden = Boolean(found.error);
     if (found.error) return facts.replaceChildren(make("p", { class: "quiet", text: found.error }));
     before.image.src = found.before;
@@ -120,7 +134,7 @@ function card(engine) {
     ];
     facts.replaceChildren(...lines.filter(Boolean));
   };
-  return { node, show };
+  return { node, along: engine.along, reading, move, show };
 }
 
 function restore() {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import gradio as gr
@@ -24,6 +25,9 @@ def build(machine: Machine, world: str) -> gr.HTML:
     async def change(query: dict[str, Any]) -> dict[str, Any]:
         return await answered_by(machine, lambda: pack_edit(machine, edit.wish(machine, query), query.get("engine")))
 
+    async def follow(query: dict[str, Any]) -> dict[str, Any]:
+        return await answered_by(machine, lambda: pack_followed(machine, edit.wish(machine, query)))
+
     known = [name for name in directions.WORLDS if name in engines.world_names()]
     fixed = {
         "worlds": [about(name) | {"engines": [_about_engine(engine) for engine in engines.available(name)]} for name in known],
@@ -31,7 +35,17 @@ def build(machine: Machine, world: str) -> gr.HTML:
         "start": {"world": world if world in known else next(iter(known), ""), "prompt": "", "seed": 7},
         "limits": {"least": edit.LEAST, "most": edit.MOST, "step": edit.STEP, "seed": MAX_SEED},
     }
-    return component("edit", [change], fixed)
+    return component("edit", [change, follow], fixed)
+
+
+def pack_followed(machine: Machine, asked: Wish) -> dict[str, Any]:
+    """The face moved along directions, by engine, as JSON data: what a slider shows while it moves. Raises ValueError."""
+    pictures = {}
+    for name in engines.available(asked.world):
+        if engines.engine_type(name).movable:
+            with suppress(CheckpointError):  # `pack_edit` says so
+                pictures[name] = uri(edit.follow(machine, asked, name))
+    return {"pictures": pictures}
 
 
 def pack_edit(machine: Machine, asked: Wish, name: Any) -> dict[str, Any]:
