@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -93,7 +93,22 @@ class TextEncoder(nn.Module):
 
     def read(self, prompt: str) -> Reading:
         """What the encoder understood of a prompt, which words it does not know, and what is overruled."""
-        return self.read_all((prompt,))[0]
+        reading = self.read_all((prompt,))[0]
+        return replace(reading, overruled=self._said_with(prompt, reading) | reading.overruled)
+
+    def _said_with(self, prompt: str, reading: Reading) -> dict[str, str]:
+        """What is overruled together with something said of it, as the style of hair whose colour is.
+
+        The heads hear the one and lose the other ("bald with long red hair"). Read without the word that won, the prompt says both.
+        """
+        things = {self.world.said_of[key] for key in reading.overruled if key in self.world.said_of}
+        things = {thing for thing in things if thing in reading.attributes and thing not in reading.overruled}
+        if not things:
+            return {}
+        words = split_words(prompt)
+        shorter = self.read_all(tuple(" ".join(words[:i] + words[i + 1 :]) for i in range(len(words))))
+        said = [(thing, other.attributes.get(thing, reading.attributes[thing])) for thing in things for other in shorter]
+        return {thing: value for thing, value in reversed(said) if value != reading.attributes[thing]}
 
     @torch.inference_mode()
     def read_all(self, prompts: tuple[str, ...]) -> list[Reading]:
