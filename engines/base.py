@@ -288,11 +288,13 @@ class Engine:
         """Latents, float32 (N, D), that stand for pictures, uint8 (N, H, W, C), beside their prompts and seeds."""
         raise NotImplementedError(f"{self.world.name}/{self.family} has no encoder for its latents")
 
-    def refine_direction(self, direction: np.ndarray, latents: np.ndarray, key: str, value: str, *, steps: int) -> np.ndarray:
+    def refine_direction(
+        self, direction: np.ndarray, before: np.ndarray, after: np.ndarray, key: str, value: str, *, steps: int
+    ) -> np.ndarray:
         """A direction in latents that is to turn `key` into `value`, bettered in so many steps by what the engine itself knows.
 
-        direction: (D,) in latents (N, D), left as it is by an engine that knows nothing of it; or (1, D) in (N, 1, D), from which one
-        for each layer, (layers, D), may come.
+        before, after: latents of pictures whose prompts differ in that alone. direction: (D,) in latents (N, D), left as it is by an
+        engine that knows nothing of it; or (1, D) in (N, 1, D), from which one for each layer, (layers, D), may come.
         """
         return direction
 

@@ -129,13 +129,15 @@ class StyleGANEngine(AdversarialEngine):
         """Pictures, uint8 (N, H, W, C), of styles, one for all layers (N, style_dim) or (N, 1, style_dim), or one for each."""
         return to_uint8(self.model.synthesize(w.to(self.device)))
 
-    def refine_direction(self, direction: np.ndarray, latents: np.ndarray, key: str, value: str, *, steps: int) -> np.ndarray:
+    def refine_direction(
+        self, direction: np.ndarray, before: np.ndarray, after: np.ndarray, key: str, value: str, *, steps: int
+    ) -> np.ndarray:
         """With a part for each layer, found with the discriminator (`steering`)."""
         generator, discriminator = self.model.generator, self.discriminator
         attribute = list(self.world.attributes).index(key)
         found = refine(
             torch.from_numpy(direction).expand(generator.num_layers, -1).to(self.device),
-            torch.from_numpy(latents).to(self.device),
+            *(torch.from_numpy(latents).to(self.device) for latents in (before, after)),
             synthesize=generator.synthesize,
             name=lambda x: discriminator.name(discriminator.embed(x)),
             attribute=attribute,

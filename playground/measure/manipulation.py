@@ -27,7 +27,8 @@ from playground.measure.control import Check, Test, answers, caption_pair, passe
 ROW = "faces"
 EDITS = (("mouth", "smile"), ("glasses", "round"), ("hair_color", "red"), ("facial_hair", "beard"))
 PAIRS, QUICK_PAIRS = 500, 100  # of faces from which a direction is found
-MOST_IMAGES, QUICK_IMAGES = 250, 40  # faces edited along it
+MOST_IMAGES, QUICK_IMAGES = 1000, 40  # faces edited along it
+PROMPTED = 250  # faces edited by prompt, which is shown beside the verdict
 LENGTH = 2.0  # of an edit, in directions: one mean difference leaves what was there before and what should come in equal parts
 SHOWN = 10  # faces of each edit kept as evidence
 FLIPPED, LEAKED, REALISM, SHARPNESS, SECONDS = 0.8, 0.1, 1.5, 0.7, 1.0  # what an edit must reach
@@ -97,7 +98,7 @@ def find_direction(engine: Engine, key: str, value: str, *, seed: int, pairs: in
 
 def bettered(engine: Engine, before: np.ndarray, after: np.ndarray, key: str, value: str, *, steps: int) -> np.ndarray:
     """The mean difference of what faces were drawn from (M, ...), as the engine betters it, to be followed `LENGTH` times."""
-    return engine.refine_direction(LENGTH * (after - before).mean(0), before, key, value, steps=steps) / LENGTH
+    return engine.refine_direction(LENGTH * (after - before).mean(0), before, after, key, value, steps=steps) / LENGTH
 
 
 def latents_of(engine: Engine, captions: list[Caption], *, seed: int) -> np.ndarray:
@@ -141,7 +142,7 @@ def edit(bench: Bench, engine: Engine, key: str, value: str) -> Edited:
 
 def edit_by_prompt(bench: Bench, engine: Engine, key: str, value: str) -> Edited:
     """Draw faces again from the same random numbers, with one word of their prompts changed."""
-    captions = edit_captions(engine, key, value, seed=bench.seed, count=bench.few(MOST_IMAGES, QUICK_IMAGES))
+    captions = edit_captions(engine, key, value, seed=bench.seed, count=bench.few(PROMPTED, QUICK_IMAGES))
     sides = ([pair[i] for pair in captions] for i in (0, 1))
     before, after = (drawn(engine, side, seed=bench.seed, take=lambda frame: frame.images) for side in sides)
     start = time.perf_counter()
