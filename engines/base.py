@@ -293,8 +293,9 @@ class Engine:
     ) -> np.ndarray:
         """A direction in latents that is to turn `key` into `value`, bettered in so many steps by what the engine itself knows.
 
-        before, after: latents of pictures whose prompts differ in that alone. direction: (D,) in latents (N, D), left as it is by an
-        engine that knows nothing of it; or (1, D) in (N, 1, D), from which one for each layer, (layers, D), may come.
+        before, after: latents of N pictures each, drawn from the same random numbers by prompts that differ in that alone. direction:
+        (D,) in latents (N, D), left as it is by an engine that knows nothing of it; or (1, D) in (N, 1, D), from which one for each
+        layer, (layers, D), may come.
         """
         return direction
 

@@ -37,13 +37,15 @@ def refine(
 ) -> torch.Tensor:
     """A direction (layers, D) that leads from styles (M, layers or 1, D) to `value`, from a first one of the same shape.
 
-    before, after: what pictures were drawn from by prompts that differ in `attribute` alone. synthesize: styles -> latents of pictures.
-    name: latents -> logits (N, values) of every attribute.
+    before, after: what pictures were drawn from, M each, from the same random numbers by prompts that differ in `attribute` alone, the
+    first of which do not show `value`. synthesize: styles -> latents of pictures. name: latents -> logits (N, values) of every attribute.
     """
     with torch.no_grad():
-        was, aim = (torch.cat([synthesize(part) for part in styles.split(BATCH_SIZE)]) for styles in (before, after))
+        was, aim, moved = (
+            torch.cat([synthesize(part) for part in styles.split(BATCH_SIZE)]) for styles in (before, after, before + direction)
+        )
         named = [torch.cat(rows).softmax(1) for rows in zip(*(name(x) for x in was.split(BATCH_SIZE)), strict=True)]
-        usual = _distance(synthesize(before + direction), was)
+        usual = _distance(moved, was)
     rng = torch.Generator().manual_seed(0)
     direction = direction.clone().requires_grad_()
     rate = RATE * direction.detach().abs().mean().item()

@@ -94,25 +94,27 @@ class TextEncoder(nn.Module):
     def read(self, prompt: str) -> Reading:
         """What the encoder understood of a prompt, which words it does not know, and what is overruled."""
         reading = self.read_all((prompt,))[0]
-        return replace(reading, overruled=self._said_with(prompt, reading) | reading.overruled)
+        return replace(reading, overruled=self._overruled_with(prompt, reading) | reading.overruled)
 
-    def _said_with(self, prompt: str, reading: Reading) -> dict[str, str]:
+    def _overruled_with(self, prompt: str, reading: Reading) -> dict[str, str]:
         """What is overruled together with something said of it, as the style of hair whose colour is.
 
         The heads hear the one and lose the other ("bald with long red hair"). Read without the word that won, the prompt says both.
         """
-        things = {self.world.said_of[key] for key in reading.overruled if key in self.world.said_of}
-        things = {thing for thing in things if thing in reading.attributes and thing not in reading.overruled}
-        if not things:
-            return {}
-        words = split_words(prompt)
-        shorter = self.read_all(tuple(" ".join(words[:i] + words[i + 1 :]) for i in range(len(words))))
-        said = [(thing, other.attributes.get(thing, reading.attributes[thing])) for thing in things for other in shorter]
-        return {thing: value for thing, value in reversed(said) if value != reading.attributes[thing]}
+        found, words = {}, split_words(prompt)
+        for key, value in reading.overruled.items():
+            thing = self.world.modifies.get(key)
+            if thing not in reading.attributes or thing in reading.overruled:
+                continue
+            for shorter in self.read_all(tuple(" ".join(words[:i] + words[i + 1 :]) for i in range(len(words)))):
+                said = shorter.attributes.get(thing, reading.attributes[thing])
+                if said != reading.attributes[thing] and shorter.attributes.get(key) == value:
+                    found.setdefault(thing, said)
+        return found
 
     @torch.inference_mode()
     def read_all(self, prompts: tuple[str, ...]) -> list[Reading]:
-        """`read` for each prompt; equal ones are read once."""
+        """What the heads hear in each prompt, without the second look of `read`; equal ones are read once."""
         unique = list(dict.fromkeys(prompts))
         embeddings = self(unique)
         answers = {key: head(embeddings).argmax(1).tolist() for key, head in self.heads.items()}

@@ -34,6 +34,8 @@ def test_ordinary_peoples_prompts_are_read():
             {"hair_style": "straight", "hair_color": "red"},
         ),
         ("bald with red hair", {"hair_style": "bald"}, {"hair_color": "red"}),
+        ("bob cut, blonde or brown hair", {"hair_style": "bob", "hair_color": "blonde"}, {"hair_color": "brown"}),
+        ("short curly red hair, blue hair", {"hair_style": "curly", "hair_color": "red"}, {"hair_color": "blue"}),
         ("bald with long hair", {"hair_style": "bald"}, {"hair_style": "straight"}),
         ("a bald woman with curly black hair", {"hair_style": "bald"}, {"hair_style": "curly", "hair_color": "black"}),
         ("red hair, blue hair", {"hair_color": "red"}, {"hair_color": "blue"}),

@@ -35,7 +35,7 @@ caveat = """Known failures: rare stroke combinations are drawn less surely than 
 readable digit. Not for recognising, forging or judging anybody's handwriting; a teaching example."""
 text_model = "clip"  # kind of text encoder, see `engines.text`
 contradictions = False  # whether prompts may ask for two values of an attribute
-said_of: dict[str, str] = {}  # attributes that are said of what another one names
+modifies: dict[str, str] = {}  # attributes that describe what another one names
 splits = ("train", "validation", "test")
 
 # Stroke attributes: value = labels[number of thresholds passed].

@@ -51,7 +51,7 @@ caveat = """Known failures: small parts such as eyebrows and mouths are drawn le
 cartoons with a small fixed set of traits; they say nothing about real people. Not for judging, identifying or imitating anybody."""
 text_model = "t5"  # kind of text encoder, see `engines.text`
 contradictions = True  # whether prompts may ask for two values of an attribute
-said_of = {"hair_color": "hair_style"}  # attributes that are said of what another one names, for example "long red hair"
+modifies = {"hair_color": "hair_style"}  # attributes that describe what another one names, as in "long red hair"
 splits = ("train", "validation", "test", "held_out")
 SPLIT_SIZES = {"train": 60_000, "validation": 5_000, "test": 10_000, "held_out": 5_000}
 

@@ -1,9 +1,9 @@
 """Facial manipulation: following one fixed direction in an engine's latent space to change one thing about a face.
 
 A direction is the mean difference that one word of the prompt makes to the latents of faces drawn from the same random numbers, so it
-is found from samples, without labels or a judge. An engine that was taught by a discriminator then asks that where to go instead. It must
-work on other faces, whatever their prompts. Where the latent does not depend on the prompt (the z of a VAE), the encoder is asked what z
-it sees in the changed faces, without being told of the change.
+is found from samples, without labels or a judge. An engine that was taught by a discriminator betters it with what that names and what
+the changed prompts draw. It must work on other faces, whatever their prompts. Where the latent does not depend on the prompt (the z of a
+VAE), the encoder is asked what z it sees in the changed faces, without being told of the change.
 How real edited faces are is told by real faces that show what they should show: a hundred real smiles are far from real faces at large.
 """
 
@@ -29,6 +29,7 @@ EDITS = (("mouth", "smile"), ("glasses", "round"), ("hair_color", "red"), ("faci
 PAIRS, QUICK_PAIRS = 500, 100  # of faces from which a direction is found
 MOST_IMAGES, QUICK_IMAGES = 1000, 40  # faces edited along it
 PROMPTED = 250  # faces edited by prompt, which is shown beside the verdict
+REAL_FACES = 250  # that could be before each edit, and after it: what faces are compared with
 LENGTH = 2.0  # of an edit, in directions: one mean difference leaves what was there before and what should come in equal parts
 SHOWN = 10  # faces of each edit kept as evidence
 FLIPPED, LEAKED, REALISM, SHARPNESS, SECONDS = 0.8, 0.1, 1.5, 0.7, 1.0  # what an edit must reach
@@ -65,7 +66,7 @@ def measure(bench: Bench) -> None:
             shown = [edit(bench, engine, key, value) for key, value in EDITS]
             checks = edit_checks(bench, shown, real)
             passes, low, high = map(float, passed(checks))
-            n = min(check.figure.n for check in checks.values())
+            n = min(check.figure.n for key, check in checks.items() if key != "seconds")
             edits_figure = bench.figure(passes, "", n=n, method=rule(checks), interval=(low, high), judged=True)
             named = {"edits": edits_figure} | {key: check.figure for key, check in checks.items()}
         bench.write(ROW, name, named | beside)
@@ -137,7 +138,13 @@ def edit(bench: Bench, engine: Engine, key: str, value: str) -> Edited:
     engine.redraw(latents[:1] + direction, prompts[:1], seeds[:1])
     seconds = time.perf_counter() - start
     how = f"followed a direction {LENGTH:g} times"
-    return Edited(key, value, how, engine.redraw(latents, prompts, seeds), engine.redraw(latents + direction, prompts, seeds), seconds)
+    return Edited(key, value, how, *(redrawn(engine, which, prompts, seeds) for which in (latents, latents + direction)), seconds)
+
+
+def redrawn(engine: Engine, latents: np.ndarray, prompts: tuple[str, ...], seeds: tuple[int, ...]) -> np.ndarray:
+    """`Engine.redraw`, a batch at a time."""
+    parts = [slice(start, start + DRAWN_AT_ONCE) for start in range(0, len(latents), DRAWN_AT_ONCE)]
+    return np.concatenate([engine.redraw(latents[part], prompts[part], seeds[part]) for part in parts])
 
 
 def edit_by_prompt(bench: Bench, engine: Engine, key: str, value: str) -> Edited:
@@ -207,7 +214,7 @@ def real_faces(bench: Bench) -> RealFaces:
     """For every edit, which of the judge's real faces it could start from, and which it could lead to: their indices, each used once."""
     labels, attributes, rng = bench.judge.reference.labels, bench.world.attributes, bench.rng()
     roles: dict[tuple[str, str, int], list[int]] = {(*edit, side): [] for edit in EDITS for side in (0, 1)}
-    enough = bench.few(MOST_IMAGES, QUICK_IMAGES)
+    enough = bench.few(REAL_FACES, QUICK_IMAGES)
     for i in rng.permutation(len(labels[EDITS[0][0]])).tolist():
         label = {name: values[labels[name][i]] for name, values in attributes.items()}
         for key, value, side in sorted(roles, key=lambda role: len(roles[role])):  # those come first that have the fewest
