@@ -40,7 +40,7 @@ MOVE = """async (i) => {
   while (decoded.dataset.exact !== decoded.dataset.shown) await new Promise(requestAnimationFrame);
   return [shown, performance.now() - start - REST];
 }"""
-REST = 120  # milliseconds that map.js and edit.js wait for further moves before they ask the network, or the judge
+REST = 120  # milliseconds that map.js waits for further moves before it asks the network
 
 
 SLIDE = """async (i) => {
@@ -54,7 +54,7 @@ SLIDE = """async (i) => {
   await new Promise(requestAnimationFrame);
   const shown = performance.now() - start;
   while (root.dataset.answered === answered) await new Promise(requestAnimationFrame);
-  return [shown, performance.now() - start - REST];
+  return [shown, performance.now() - start - Number(root.dataset.rest)];
 }"""
 
 DRAW = """async () => {
@@ -88,10 +88,9 @@ def main() -> None:
         if moving and all(map(engines.is_trained, moving)):
             tab.goto(f"{address}?tab=explore&item=edit")
             tab.locator("#item-edit .item[data-answered='2']").wait_for(timeout=60_000)
-            times = [tab.evaluate(SLIDE.replace("REST", str(REST)), i) for i in range(MOVES)]
-            pictures = f"pictures of {', '.join(moving)}"
-            for name, values in zip((pictures, f"what is read in {pictures}, after the rest"), zip(*times, strict=True), strict=True):
-                report(f"slider to {name}", values)
+            times = [tab.evaluate(SLIDE, i) for i in range(MOVES)]
+            for name, values in zip(("pictures", "the judge's reading, after the rest,"), zip(*times, strict=True), strict=True):
+                report(f"slider to {name} of {', '.join(moving)}", values)
         else:
             print("face editor: its engines are not trained yet")
         for world in engines.world_names():

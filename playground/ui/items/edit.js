@@ -2,13 +2,15 @@
 
 const root = element.querySelector(".item");
 const { worlds, edits, start, limits } = props.fixed;
-const cards = new Map(); // engine name -> its elements
+let cards = new Map(); // engine name -> its card; others once another face is drawn
+let face = {}; // what was drawn: world, prompt, seed
 const problems = new Map(); // engine name -> what went wrong with its last answer, or ""
 const RESTS = { along: 120, again: 600 }; // milliseconds after the last move before the judge is asked, and the engines that draw again
 const busy = { follow: false, along: false, again: false }; // one wish of each kind is on its way at a time
 const waiting = { follow: false, along: false, again: false }; // and the latest one waits for it
 const resting = { along: 0, again: 0 };
-let moves = 0; // of sliders
+root.dataset.rest = RESTS.along;
+const moves = { along: 0, again: 0 }; // of sliders, and how often they were let go
 
 const world = worldField(worlds, start.world);
 const prompt = textField(start.prompt);
@@ -29,7 +31,7 @@ if (worlds.length) {
       make("fieldset", {}, make("legend", { text: "Change" }), ...sliders.map((slider) => slider.node))),
     status, sentence, shown);
   for (const slider of sliders) {
-    slider.input.addEventListener("input", () => { moves += 1; ask("follow"); askSoon("along"); });
+    slider.input.addEventListener("input", () => { ask("follow"); askSoon("along"); });
     slider.input.addEventListener("change", () => { note(); askSoon("again"); });
   }
   world.select.addEventListener("change", draw);
@@ -39,8 +41,7 @@ if (worlds.length) {
 }
 
 function query() {
-  const amounts = Object.fromEntries(sliders.map((slider) => [slider.name, rangeIn(slider)]));
-  return { world: world.select.value, prompt: prompt.value.trim(), seed: numberIn(seed), amounts };
+  return { ...face, amounts: Object.fromEntries(sliders.map((slider) => [slider.name, rangeIn(slider)])) };
 }
 
 function note() {
@@ -49,9 +50,10 @@ function note() {
 }
 
 function draw() {
-  cards.clear();
+  for (const timer of Object.values(resting)) clearTimeout(timer);
+  face = { world: world.select.value, prompt: prompt.value.trim(), seed: numberIn(seed) };
+  cards = new Map(world.world.engines.map((engine) => [engine.name, card(engine)]));
   problems.clear();
-  for (const engine of world.world.engines) cards.set(engine.name, card(engine));
   shown.replaceChildren(...[...cards.values()].map(({ node }) => node));
   note();
   say("Drawing.");
@@ -64,9 +66,12 @@ function reset() {
   draw();
 }
 
+const cardsOf = (kind) => [...cards].filter(([, card]) => card.kind === kind);
+
 function askSoon(kind) {
+  moves[kind] += 1;
   clearTimeout(resting[kind]);
-  for (const { along, reading } of cards.values()) if (along === (kind === "along")) reading(true);
+  for (const [, card] of cardsOf(kind)) card.setBusy(true);
   resting[kind] = setTimeout(() => ask(kind), RESTS[kind]);
 }
 
@@ -74,20 +79,21 @@ function askSoon(kind) {
 // "again", the engines that draw again, one after another, so that the quick ones, and other visitors, have their turn between them.
 async function ask(kind) {
   if (busy[kind]) return (waiting[kind] = true);
-  const names = world.world.engines.filter(({ along }) => along === (kind !== "again")).map(({ name }) => name);
-  if (!names.length) return;
   busy[kind] = true;
   const wish = query();
   if (kind === "follow") await follow(wish);
-  else if (kind === "along") await Promise.all(names.map((name) => change(name, wish)));
-  else for (const name of names) if (!waiting[kind]) await change(name, wish);
+  else if (kind === "along") await Promise.all(cardsOf(kind).map(([name]) => change(kind, name, wish)));
+  else for (const [name] of cardsOf(kind)) if (!waiting[kind]) await change(kind, name, wish);
   busy[kind] = false;
-  const counter = kind === "follow" ? "followed" : "answered";
-  root.dataset[counter] = Number(root.dataset[counter] ?? 0) + 1;
+  if (kind !== "follow") count("answered");
   if (waiting[kind]) {
     waiting[kind] = false;
     ask(kind);
   }
+}
+
+function count(what) {
+  root.dataset[what] = Number(root.dataset[what] ?? 0) + 1;
 }
 
 function say(text, failed = false) {
@@ -96,20 +102,25 @@ function say(text, failed = false) {
 }
 
 async function follow(wish) {
-  const answer = await answerOf(server.follow(wish));
-  for (const [name, picture] of Object.entries(answer.pictures ?? {})) cards.get(name)?.move(picture); // `change` says what went wrong
+  const on = cards;
+  const { pictures } = await answerOf(server.follow(wish)); // without any, `change` says why
+  if (!pictures || on !== cards) return;
+  for (const [name, picture] of Object.entries(pictures)) cards.get(name).move(picture);
+  count("followed");
 }
 
-async function change(name, wish) {
-  const card = cards.get(name), asked = moves;
+async function change(kind, name, wish) {
+  const on = cards, asked = moves[kind];
   const answer = await answerOf(server.change({ ...wish, engine: name }));
-  if (card?.along && asked !== moves) return; // its picture has moved on
+  if (on !== cards) return; // another face is drawn by now
   problems.set(name, answer.error ?? "");
   const problem = [...problems.values()].find(Boolean); // one engine's success does not hide another's failure
   say(problem ?? "", Boolean(problem));
+  const latest = asked === moves[kind]; // else the next answer is on its way
+  if (latest) cards.get(name).setBusy(false);
   if (answer.error) return;
   setText(sentence, `The face: “${answer.before}”`);
-  if (card === cards.get(name)) card?.show(answer.shown, answer);
+  cards.get(name).show(answer.shown, answer, latest);
 }
 
 function card(engine) {
@@ -117,13 +128,13 @@ function card(engine) {
   const facts = make("div", {});
   const pair = make("div", { class: "double" }, ...[before, after].map(({ image, text }) => make("figure", {}, image, make("figcaption", { text }))));
   const node = make("article", { class: "card", "aria-label": engine.title }, make("h2", { text: engine.title }), make("p", { class: "quiet", text: engine.how }), pair, facts);
-  const reading = (busy) => facts.setAttribute("aria-busy", busy); // what is read is of the picture before
+  const setBusy = (yes) => facts.setAttribute("aria-busy", yes); // what stands there is about the picture before
   const move = (picture) => (after.image.src = picture);
-  const show = (found, answer) => {
-    reading(false);
+  const show = (found, answer, latest) => {
     pair.hidden = Boolean(found.error);
     if (found.error) return facts.replaceChildren(make("p", { class: "quiet", text: found.error }));
     before.image.src = found.before;
+    if (!latest) return;
     after.image.src = found.after;
     const change = ([key, first, second]) => `${key}: ${first}${first === second ? ", as before" : ` → ${second}`}`;
     const lines = [
@@ -134,7 +145,7 @@ function card(engine) {
     ];
     facts.replaceChildren(...lines.filter(Boolean));
   };
-  return { node, along: engine.along, reading, move, show };
+  return { node, kind: engine.along ? "along" : "again", setBusy, move, show };
 }
 
 function restore() {
