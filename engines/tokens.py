@@ -36,7 +36,7 @@ from engines.base import (
 )
 from engines.images import fill_unknown, known_places, to_float, to_uint8
 
-TOKENS_PER_FRAME = 16
+TOKENS_PER_FRAME = 32  # a row of patches; decoding what is said so far takes as long as saying six
 CANDIDATES = 8  # tokens that an inspection shows
 EMPTY = 0.0  # brightness, in [-1, 1], at which places without a token yet are shown
 
