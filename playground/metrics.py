@@ -7,10 +7,24 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
-Gaussian = tuple[np.ndarray, np.ndarray]  # mean (D,), covariance (D, D)
+
+@dataclass(frozen=True, eq=False)
+class Gaussian:
+    """Mean (D,) and covariance (D, D)."""
+
+    mean: np.ndarray
+    covariance: np.ndarray
+
+    @cached_property
+    def root(self) -> np.ndarray:
+        """The square root of the covariance, (D, D); most of what a distance costs, so it is kept."""
+        values, vectors = np.linalg.eigh(self.covariance)
+        return (vectors * np.sqrt(np.maximum(values, 0))) @ vectors.T
 
 
 def frechet_distance(real_features: np.ndarray, fake_features: np.ndarray) -> float:
@@ -28,17 +42,15 @@ def fit_gaussian(features: np.ndarray) -> Gaussian:
     x = features.astype(np.float64)
     mean = x.mean(0)
     x -= mean
-    return mean, x.T @ x / (len(x) - 1)
+    return Gaussian(mean, x.T @ x / (len(x) - 1))
 
 
 def gaussian_distance(real: Gaussian, fake: Gaussian) -> float:
     """Squared Fréchet distance |m - m'|^2 + tr(S) + tr(S') - 2 tr((S S')^(1/2)) (Dowson & Landau 1982)."""
-    (m_real, s_real), (m_fake, s_fake) = real, fake
     # S S' and S^(1/2) S' S^(1/2) share their eigenvalues; the second is symmetric.
-    values, vectors = np.linalg.eigh(s_real)
-    root = (vectors * np.sqrt(np.maximum(values, 0))) @ vectors.T  # (D, D)
-    shared = np.sqrt(np.maximum(np.linalg.eigvalsh(root @ s_fake @ root), 0)).sum()
-    distance = np.sum((m_real - m_fake) ** 2) + np.trace(s_real) + np.trace(s_fake) - 2 * shared
+    shared = np.sqrt(np.maximum(np.linalg.eigvalsh(real.root @ fake.covariance @ real.root), 0)).sum()
+    spread = np.trace(real.covariance) + np.trace(fake.covariance)
+    distance = np.sum((real.mean - fake.mean) ** 2) + spread - 2 * shared
     return max(float(distance), 0.0)
 
 

@@ -27,7 +27,7 @@ from playground.judges import Judge
 MIN_IMAGES = 20
 WORKPLACE = checkpoint.ROOT.parent / "runs"  # of what is not kept; ignored by git
 DRAWN_AT_ONCE = 128  # the quickest size on two cores
-QUICK_SHARES = {"digits": 1.0, "faces": 1 / 3}  # of a quick measurement's images: what takes longer is drawn less often
+QUICK_SHARES = {"digits": 1.0, "faces": 1 / 5}  # of a quick measurement's images: what takes longer is drawn less often
 REAL_SETS = 5  # of real images, over which the excess of their distance is averaged
 
 log = logging.getLogger(__name__)
@@ -56,7 +56,7 @@ class Bench:
     machine: str = field(default_factory=lambda: device_name(torch.device("cpu")))
     commit: str = field(default_factory=cards.commit)
     drawn: dict[tuple[str, Params], np.ndarray] = field(default_factory=dict)  # rows share what they draw
-    real: dict[str, metrics.Gaussian] = field(default_factory=dict)  # and what they know of real images
+    real: dict[tuple[str, bytes | None], metrics.Gaussian] = field(default_factory=dict)  # and what they know of real images
     excess: dict[tuple[str, int, int | None], float] = field(default_factory=dict)
 
     def __post_init__(self):
@@ -115,14 +115,16 @@ class Bench:
 
         The distance grows as N falls. What as many real images show more than `floor` is taken off, down to a thousandth of `floor`.
         """
-        real = self._real(space) if rows is None else metrics.fit_gaussian(self.judge.reference.features[space][rows])
-        whole = metrics.gaussian_distance(real, metrics.fit_gaussian(features))
+        whole = metrics.gaussian_distance(self._real(space, rows), metrics.fit_gaussian(features))
         return max(whole - self._excess(space, len(features), None if rows is None else len(rows)), 1e-3 * self.floor(space))
 
-    def _real(self, space: str) -> metrics.Gaussian:
-        if space not in self.real:
-            self.real[space] = metrics.fit_gaussian(self.judge.reference.features[space])
-        return self.real[space]
+    def _real(self, space: str, rows: np.ndarray | None) -> metrics.Gaussian:
+        """What the judge sees in its real images, or in `rows` of them."""
+        key = (space, None if rows is None else rows.tobytes())
+        if key not in self.real:
+            known = self.judge.reference.features[space]
+            self.real[key] = metrics.fit_gaussian(known if rows is None else known[rows])
+        return self.real[key]
 
     def _excess(self, space: str, count: int, beside: int | None = None) -> float:
         """By how much the distance of `count` real images exceeds `floor`, the mean over a few sets: to `beside` others, or to all others.
