@@ -133,13 +133,15 @@ def test_a_direction_goes_where_the_discriminator_is_sure_and_else_where_the_pro
     before, asked, careful = map(drawn, (np.zeros((1, 16), np.float32), (prompted - styles).numpy(), found))
     assert before[0] < 0.1
     assert careful[0] > 0.9
-    for weight, i, to in (("OTHERS", 1, before), ("NEAR", 2, asked)):  # what else is named stays, and latents come near the prompt's
-        with monkeypatch.context() as patch:
-            patch.setattr(steering, weight, 0.0)
-            careless = drawn(find())
-        assert careless[0] > 0.9
-        ratio = ((careful[i] - to[i]).abs().mean() / (careless[i] - to[i]).abs().mean()).item()
-        assert ratio < 0.9
+    monkeypatch.setattr(steering, "NEAR", 0.0)
+    free = drawn(find())
+    monkeypatch.setattr(steering, "OTHERS", 0.0)
+    careless = drawn(find())
+    assert min(free[0], careless[0]) > 0.9
+    named = [(one[1] - before[1]).abs().mean() for one in (free, careless)]
+    moved = [(one[2] - asked[2]).abs().mean() for one in (careful, free)]
+    assert named[0] < 0.67 * named[1]  # what else is named stays
+    assert moved[0] < 0.67 * moved[1]  # and latents come near those of the prompt
 
 
 # Autoregression
