@@ -11,7 +11,7 @@ from engines import Engine, Frame, Params, text, worlds
 from engines.base import paste, slider
 from playground import figures, gallery
 from playground.judges import SPACES, Reference
-from playground.measure import control, manipulation
+from playground.measure import control, manipulation, quality
 from playground.measure.bench import Bench
 
 WORLD = worlds.load("digits")
@@ -248,6 +248,37 @@ def test_what_a_prompt_leaves_open_must_vary(passes):
     assert not passed["any_subset"]
     assert tests["any_subset"]["any subset, variety"].figure.value < 0.05
     assert not passed["strength_dial"]  # no value of its setting changes anything
+
+
+def test_adherence_is_taken_from_quality_where_the_same_was_measured(monkeypatch, tmp_path):
+    """Drawn anew where the weights, the seed or the judge were others, or where one was quick."""
+    rng = np.random.default_rng(0)
+    judge = QuarterJudge({key: rng.integers(len(values), size=NUM_IMAGES) for key, values in WORLD.attributes.items()})
+    weights = tmp_path / "digits" / "vae" / "weights.safetensors"
+    weights.parent.mkdir(parents=True)
+    weights.write_bytes(b"some")
+    monkeypatch.setattr(control, "TESTS", (control.full_prompt,))
+    monkeypatch.setattr(quality, "measure_real", lambda bench: {})
+    engine, drawn = Obedient(torch.nn.Linear(1, 1), text.load("digits")), []
+    monkeypatch.setattr(Bench, "draw", lambda bench, name: drawn.append(name) or np.concatenate([paint([0] * 4, 0)[None]] * NUM_IMAGES))
+
+    def adherence(seed=5, judge=judge, quick=False):
+        bench = Bench(WORLD, judge, {"vae": engine}, NUM_IMAGES, seed, root=tmp_path, out=tmp_path, quick=quick)
+        control.measure(bench)
+        return bench, bench.read("control")["vae"]["adherence"].value
+
+    bench, told = adherence()
+    bench.write("quality", "vae", {"adherence": bench.figure(0.75, "", n=40, method="found", judged=True)})
+    assert told != 0.75
+    assert adherence()[1] == 0.75
+    assert drawn == ["vae"]
+    other = QuarterJudge(judge.reference.labels)
+    other.hash = "others"
+    for changed in ({"seed": 6}, {"judge": other}, {"quick": True}):
+        assert adherence(**changed)[1] != 0.75
+    weights.write_bytes(b"others")
+    assert adherence()[1] != 0.75
+    assert len(drawn) == 5
 
 
 def test_known_pixels_must_stay(passes):

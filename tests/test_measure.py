@@ -182,6 +182,7 @@ def test_speed_is_the_engines_own_clock_at_the_fewest_good_steps(rows):
     assert {name for name in swept if name.startswith("fd_ratio at")} == {f"fd_ratio at {n} steps" for n in (8, 10, 20, 50)}
     assert swept["num_inference_steps"].value == 10
     assert swept["seconds"].value == pytest.approx(0.1)
+    assert swept["seconds at 10 steps"] == swept["seconds"]
     assert swept["seconds at 50 steps"].value == pytest.approx(0.5)
     assert swept["nfe"].value == 10
 

@@ -27,7 +27,8 @@ from playground.judges import Judge
 MIN_IMAGES = 20
 WORKPLACE = checkpoint.ROOT.parent / "runs"  # of what is not kept; ignored by git
 DRAWN_AT_ONCE = 128  # the quickest size on two cores
-QUICK_SHARES = {"digits": 1.0, "faces": 1 / 5}  # of a quick measurement's images: what takes longer is drawn less often
+QUICK_SHARES = {"digits": 0.6, "faces": 0.15}  # of a quick measurement's images: what takes longer is drawn less often
+QUICK = "quick: "  # before the method of a figure of a quick measurement
 REAL_SETS = 5  # of real images, over which the excess of their distance is averaged
 
 log = logging.getLogger(__name__)
@@ -167,7 +168,7 @@ class Bench:
         """A figure stamped with this session's seed, machine, commit and, if `judged`, judge."""
         low, high = interval
         judge = self.judge.hash if judged else ""
-        method = f"quick: {method}" if self.quick else method
+        method = f"{QUICK}{method}" if self.quick else method
         return Figure(float(value), unit, n, method, self.machine, self.commit, low, high, self.seed, judge)
 
     def write(self, row: str, engine: str, named: dict[str, Figure], *, weights: str | None = None) -> None:
@@ -187,6 +188,13 @@ class Bench:
     def read(self, row: str) -> dict[str, dict[str, Figure]]:
         """The figures stored for a row, by engine and name."""
         return figures.read(self.world.name, root=self.out).get(row, {})
+
+    def known(self, row: str, engine: str, name: str) -> Figure | None:
+        """A stored figure, if the same weights were measured from the same seed by the same judge, as quickly or not."""
+        figure = self.read(row).get(engine, {}).get(name)
+        weights = checkpoint.fingerprint(self.root / self.world.name / engine)
+        fits = figure and (figure.weights, figure.seed) == (weights, self.seed) and figure.judge in ("", self.judge.hash)
+        return figure if fits and figure.method.startswith(QUICK) == self.quick else None
 
 
 def draw_with(

@@ -27,7 +27,7 @@ from playground.measure.control import Check, Test, answers, caption_pair, passe
 ROW = "faces"
 EDITS = (("mouth", "smile"), ("glasses", "round"), ("hair_color", "red"), ("facial_hair", "beard"))
 PAIRS, QUICK_PAIRS = 500, 100  # of faces from which a direction is found
-MOST_IMAGES, QUICK_IMAGES = 1000, 40  # faces edited along it
+MOST_IMAGES, QUICK_IMAGES = 1000, 32  # faces edited along it
 PROMPTED = 250  # faces edited by prompt, which is shown beside the verdict
 REAL_FACES = 250  # that could be before each edit, and after it: what faces are compared with
 LENGTH = 2.0  # of an edit, in directions: one mean difference leaves what was there before and what should come in equal parts

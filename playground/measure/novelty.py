@@ -27,8 +27,7 @@ log = logging.getLogger(__name__)
 
 def measure(bench: Bench) -> None:
     """Write the row's figures: real unseen images first, then engine after engine. Needs the world's data set, unless quick."""
-    training, unseen = training_images(bench), unseen_images(bench)
-    features = bench.judge.features(training, space=COPY_SPACE)
+    (training, features), unseen = training_images(bench), unseen_images(bench)
     real, _ = nearest(bench, unseen, training, features)
     thresholds = {name: np.percentile(distances, PERCENTILE) for name, distances in real.items()}
     real_copies = copies(real, thresholds)
@@ -46,9 +45,12 @@ def measure(bench: Bench) -> None:
         show_nearest(bench, name, images, distances[COPY_SPACE], training[places])
 
 
-def training_images(bench: Bench) -> np.ndarray:
-    """All of them; in a quick measurement those that ship in the gallery."""
-    return bench.gallery.training if bench.quick else bench.world.load_images(split="train")[0]
+def training_images(bench: Bench) -> tuple[np.ndarray, np.ndarray]:
+    """All of them, uint8 (N, H, W, C), and their features (N, D); in a quick measurement those that ship in the gallery."""
+    if bench.quick:
+        return bench.gallery.training, bench.gallery.features[COPY_SPACE]
+    images, _ = bench.world.load_images(split="train")
+    return images, bench.judge.features(images, space=COPY_SPACE)
 
 
 def unseen_images(bench: Bench) -> np.ndarray:

@@ -7,9 +7,11 @@ import logging
 import math
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from engines import Request, checkpoint
 from playground.figures import Figure
@@ -27,27 +29,28 @@ log = logging.getLogger(__name__)
 
 def measure(bench: Bench) -> None:
     """Write the row's figures, engine after engine, at the settings of the speed row where that was measured."""
-    for name in bench.engines:
-        bench.write(ROW, name, measure_engine(bench, name))
+    with ThreadPoolExecutor(torch.get_num_threads()) as pool:
+        peaks = list(pool.map(lambda name: peak_memory(f"{bench.world.name}/{name}", bench.root), bench.engines))
+    for name, peak in zip(bench.engines, peaks, strict=True):
+        bench.write(ROW, name, measure_engine(bench, name, peak))
 
 
-def measure_engine(bench: Bench, name: str) -> dict[str, Figure]:
-    """All figures of the row for one engine."""
+def measure_engine(bench: Bench, name: str, peak: float) -> dict[str, Figure]:
+    """All figures of the row for one engine. peak: megabytes that it took at most, see `peak_memory`."""
     engine, folder = bench.engines[name], bench.root / bench.world.name / name
-    params = speed.chosen_params(engine, bench.read(speed.ROW).get(name, {}))
-    count = 2 * speed.multiply_adds(engine, Request(bench.prompts[0], seed=bench.seed, params=params))
+    if known := bench.known(speed.ROW, name, "multiply_adds"):
+        count = 2 * known.value
+    else:
+        params = speed.chosen_params(engine, bench.read(speed.ROW).get(name, {}))
+        count = 2 * speed.multiply_adds(engine, Request(bench.prompts[0], seed=bench.seed, params=params))
     parameters = sum(p.numel() for p in engine.model.parameters())
     size = sum(path.stat().st_size for path in folder.rglob("*.safetensors") if path.parent.name not in NOT_DRAWING)
+    method = "most memory resident in a process that loads the engine and draws one image, libraries included"
     named = {
         "image_flops": bench.figure(count, "FLOPs", n=1, method="two per multiply-add of one image at the speed row's settings"),
         "parameters": bench.figure(parameters, "", n=1, method="of the network that draws, text encoder left out"),
         "file_size": bench.figure(size / 1e6, "MB", n=1, method="half-precision weights on disk of what draws, text encoder left out"),
-        "peak_memory": bench.figure(
-            peak_memory(f"{bench.world.name}/{name}", bench.root),
-            "MB",
-            n=1,
-            method="most memory resident in a process that loads the engine and draws one image, libraries included",
-        ),
+        "peak_memory": bench.figure(peak, "MB", n=1, method=method),
     }
     return named | training_figures(bench, folder, count)
 

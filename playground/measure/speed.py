@@ -25,7 +25,8 @@ STEPS = "num_inference_steps"  # the setting that is swept, wherever an engine h
 SWEEP, QUICK_SWEEP = (2, 5, 10, 20, 50, 100), (10,)
 FEWER = 20  # a twentieth of the pictures is drawn at each number of steps, from the same prompts and seeds, so that these do not differ
 WITHIN = 1.1  # of the best Fréchet distance
-WARM_UPS, RUNS, QUICK_RUNS, BATCH = 3, 20, 5, 16
+WARM_UPS, RUNS, QUICK_RUNS = 3, 20, 5
+BATCH, BATCHES = 16, 3
 PARTS = 8  # of an engine's frames, for seconds per step by position
 
 log = logging.getLogger(__name__)
@@ -47,6 +48,8 @@ def measure(bench: Bench) -> None:
     runs = time_interleaved(bench, settings)
     for name, engine in bench.everyone.items():
         named[name] |= time_figures(bench, runs[name])
+        if STEPS in named[name]:
+            named[name][f"seconds at {named[name][STEPS].value:.0f} steps"] = named[name]["seconds"]
         named[name] |= measure_batch(bench, engine, settings[name])
         count = multiply_adds(engine, Request(bench.prompts[0], seed=bench.seed, params=settings[name]))
         named[name]["multiply_adds"] = bench.figure(
@@ -85,8 +88,9 @@ def known_sweep(bench: Bench, name: str) -> dict[str, Figure]:
 
 
 def time_sweep(bench: Bench, name: str, named: dict[str, Figure]) -> dict[str, Figure]:
-    """Time at every number of steps whose quality is in `named`."""
+    """Time at every number of steps whose quality is in `named` but the one chosen, which is timed among the other engines."""
     numbers = [int(key.split()[2]) for key in named if key.startswith("fd_ratio at ")]
+    numbers = [n for n in numbers if n != named[STEPS].value]
     kind = bench.everyone[name].params_type
     times = {n: time_interleaved(bench, {name: kind(**{STEPS: n})})[name] for n in numbers}
     return {f"seconds at {n} steps": time_figures(bench, runs)["seconds"] for n, runs in times.items()}
@@ -142,15 +146,16 @@ def seconds_per_step(frames: list[Frame]) -> np.ndarray:
 
 
 def measure_batch(bench: Bench, engine: Engine, params: Params) -> dict[str, Figure]:
-    """Images per second when 16 are drawn at once: the median of three batches after one to warm up."""
+    """Images per second when 16 are drawn at once: the median of three batches after one to warm up, quick of one alone."""
     prompts = tuple(itertools.islice(itertools.cycle(bench.prompts), BATCH))
     seconds = []
-    for run in range(4):
+    for run in range(1 if bench.quick else 1 + BATCHES):
         with threads_for(engine):
             last = engine.draw(Request(prompts, seed=bench.seed + run, num_images=BATCH, params=params))
         seconds.append(last.seconds)
-    rate = BATCH / float(np.median(seconds[1:]))
-    return {"images_per_second": bench.figure(rate, "images/s", n=3, method=f"engine time of batches of {BATCH}, median of n")}
+    counted = seconds[-BATCHES:]
+    rate, method = BATCH / float(np.median(counted)), f"engine time of batches of {BATCH}, median of n"
+    return {"images_per_second": bench.figure(rate, "images/s", n=len(counted), method=method)}
 
 
 def multiply_adds(engine: Engine, request: Request) -> float:
