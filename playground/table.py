@@ -213,6 +213,23 @@ class Claim:
 
 
 @dataclass(frozen=True)
+class Comparison:
+    """One figure by which a claim is judged, of both its engines.
+
+    name: of the figure. value, low, high: the upper engine's over the lower's, or less the lower's, with its 95 % interval.
+    sign: 1 where the interval says what is claimed, -1 where it says the opposite, 0 where it leaves that open.
+    """
+
+    name: str
+    upper: Figure
+    lower: Figure
+    value: float
+    low: float
+    high: float
+    sign: int
+
+
+@dataclass(frozen=True)
 class Cell:
     """One cell of the page's table.
 
@@ -267,13 +284,20 @@ def verdict(claim: Claim, figures: Figures) -> str:
     Decided when the interval of the difference (of the ratio, for rows compared so) excludes zero (one), in every
     compared figure and in the same direction.
     """
+    compared = comparisons(claim, figures)
+    if not compared:
+        return NOT_MEASURED
+    return {frozenset({1}): REPRODUCED, frozenset({-1}): CONTRADICTED}.get(frozenset(c.sign for c in compared), UNDECIDED)
+
+
+def comparisons(claim: Claim, figures: Figures) -> list[Comparison]:
+    """What a claim's verdict rests on; empty where one of its figures was not measured."""
     row = claim.row
     measured = figures.get(row.key, {})
     upper, lower = measured.get(claim.upper, {}), measured.get(claim.lower, {})
     if any(name not in upper or name not in lower for name in row.compared):
-        return NOT_MEASURED
-    signs = {_sign(row, upper[name], lower[name]) for name in row.compared}
-    return {frozenset({1}): REPRODUCED, frozenset({-1}): CONTRADICTED}.get(frozenset(signs), UNDECIDED)
+        return []
+    return [_compare(row, name, upper[name], lower[name]) for name in row.compared]
 
 
 def cells(world_name: str, figures: Figures) -> list[Cell]:
@@ -313,13 +337,12 @@ def _cell_verdict(about: list[str]) -> str:
     return next(v for v in (CONTRADICTED, NOT_MEASURED, UNDECIDED, REPRODUCED) if v in about)
 
 
-def _sign(row: Row, upper: Figure, lower: Figure) -> int:
-    """1 when the figures order as the words do, -1 when the other way, 0 when the interval leaves it open."""
-    if row.ratio:
-        upper, lower = log_figure(upper), log_figure(lower)
-    low, high = difference_interval(upper, lower)
+def _compare(row: Row, name: str, upper: Figure, lower: Figure) -> Comparison:
+    first, second = (log_figure(upper), log_figure(lower)) if row.ratio else (upper, lower)
+    low, high = difference_interval(first, second)
     sign = 1 if low > 0 else -1 if high < 0 else 0
-    return sign if row.rising else -sign
+    ends = (first.value - second.value, low, high)
+    return Comparison(name, upper, lower, *(map(math.exp, ends) if row.ratio else ends), sign if row.rising else -sign)
 
 
 def _bounds(figure: Figure) -> tuple[float, float]:

@@ -8,7 +8,7 @@ from engines import FAMILIES, worlds
 from playground import figures, table
 from playground.figures import Figure
 from playground.film import data_uri
-from playground.table import CONTRADICTED, Claim, Named, Row
+from playground.table import CONTRADICTED, Claim, Comparison, Named, Row
 from playground.ui.panes import title
 
 RULER = ("floor", "ruler", "accuracy", "density", "coverage", "copy", "vendi")  # what is said of real images, by how its name begins
@@ -38,13 +38,25 @@ def _claims(world_name: str, row: Row, family: str, measured: figures.Figures) -
     if not about:
         return "<p>The course's word is the same for all engines here, so nothing is claimed.</p>"
     reasons = figures.read_reasons(world_name)
-    return f"<ul>{''.join(_claim(claim, table.verdict(claim, measured), reasons) for claim in about)}</ul>"
+    return f"<ul>{''.join(_claim(claim, measured, reasons) for claim in about)}</ul>"
 
 
-def _claim(claim: Claim, verdict: str, reasons: dict[str, str]) -> str:
-    reason = reasons.get(claim.name, "") if verdict == CONTRADICTED else ""
-    more = f"<br>{escape(reason)}" if reason else ""
-    return f'<li data-verdict="{escape(verdict)}">{escape(claim.text)}: <b class="verdict">{escape(verdict)}</b>{more}</li>'
+def _claim(claim: Claim, measured: figures.Figures, reasons: dict[str, str]) -> str:
+    verdict = table.verdict(claim, measured)
+    more = [_comparison(claim.row, comparison) for comparison in table.comparisons(claim, measured)]
+    if verdict == CONTRADICTED and claim.name in reasons:
+        more.append(reasons[claim.name])
+    lines = "".join(f"<br>{escape(line)}" for line in more)
+    return f'<li data-verdict="{escape(verdict)}">{escape(claim.text)}: <b class="verdict">{escape(verdict)}</b>{lines}</li>'
+
+
+def _comparison(row: Row, compared: Comparison) -> str:
+    """What one figure says of a claim, in words."""
+    value, low, high = map(number, (compared.value, compared.low, compared.high))
+    which = "ratio" if row.ratio else "difference"
+    says = {1: "as claimed", -1: "the other way round", 0: "which leaves it open"}[compared.sign]
+    pair = f"{number(compared.upper.value)} against {number(compared.lower.value)}"
+    return f"{compared.name.replace('_', ' ')}: {pair}, {which} {value} ({low} to {high}), {says}"
 
 
 def _evidence(world_name: str, row: Row, family: str) -> str:
