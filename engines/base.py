@@ -99,17 +99,21 @@ class Known:
 class Toward:
     """The far end of a walk: image i lies `shares[i]` of the way from the request's own prompt and seed to these.
 
-    prompt: text, or None or "" for anything. seed: 0 ... 2**31 - 1. shares: one number in [0, 1] per image.
+    prompt: text, or None or "" for anything. seed: 0 ... 2**31 - 1. shares: one number in [0, 1] per image. through: "w" or "z", what an
+    engine that has both is to walk through; "" for its own choice, and others have none.
     Raises ValueError naming the field, the value and what is allowed.
     """
 
     prompt: str | None
     seed: int
     shares: tuple[float, ...]
+    through: str = ""
 
     def __post_init__(self):
         if isinstance(self.prompt, tuple):
             raise ValueError(f"a walk ends at one prompt, got {self.prompt!r}")
+        if self.through not in ("", "w", "z"):
+            raise ValueError(f"through must be w or z, got {self.through!r}")
         Request(self.prompt, self.seed, len(self.shares))
         for share in self.shares:
             check_number("share", share, 0, 1, integer=False)
@@ -245,6 +249,7 @@ class Engine:
     latent: the entry of `frame.extra` with the vectors that pictures are drawn from, which may be moved and given to `redraw`: (N, D), or
         (N, 1, D) where each layer may have its own.
     between: what a walk between two pictures interpolates, in words; None for engines of separate choices, between which nothing lies.
+    ways: the same for each `Toward.through`, of engines that leave a choice.
     movable: what `moving_parts` are, in words; None where there are none.
     encodes, rebuilds, inspects, scores: whether `encode`, `rebuild`, `inspect` and `score` work.
     """
@@ -255,6 +260,7 @@ class Engine:
     latent: ClassVar[str | None] = None
     movable: ClassVar[str | None] = None
     between: ClassVar[str | None] = None
+    ways: ClassVar[dict[str, str]] = {}
     rebuilds: ClassVar[bool] = False
     encodes: ClassVar[bool] = False
     inspects: ClassVar[bool] = False

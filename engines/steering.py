@@ -20,7 +20,7 @@ OTHERS = 4.0  # weight of what else the discriminator names
 INSISTENCE = 0.05  # by which share the weight of what is asked for grows or shrinks in a step, at most, until it is said that surely
 NEAR = 30.0  # weight of the distance to the latents of the changed prompt's pictures, in times what the first direction changes
 BATCH_SIZE = 32
-STEPS, QUICK_STEPS = 300, 30
+STEPS, QUICK_STEPS = 300, 5
 RATE = 0.15  # of the direction's own mean size, each step at first
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -23,7 +24,7 @@ from engines.gan import AdversarialEngine
 from engines.images import to_uint8
 from engines.latent_search import search
 from engines.steering import refine
-from engines.walk import along, lerp
+from engines.walk import along, draw_noise, lerp
 
 STYLES_AVERAGED = 64  # random vectors whose mean style is the centre of truncation
 
@@ -64,7 +65,8 @@ class StyleGANEngine(AdversarialEngine):
     params_type = StyleGANParams
     latent = "w"
     movable = "the styles that steer its layers"
-    between = "the styles w, in a straight line"
+    ways: ClassVar[dict[str, str]] = {"w": "the styles w, in a straight line", "z": "the random vectors z, around the sphere they lie near"}
+    between = ways["w"]
 
     @staticmethod
     def load_model(folder: Path) -> nn.Module:
@@ -97,7 +99,10 @@ class StyleGANEngine(AdversarialEngine):
         params = self.params(request)
         watch = Stopwatch(self.device)
         with watch():
-            w = along(request, lambda r: self._style(r, params), lerp)  # (N, style_dim)
+            if request.toward and request.toward.through == "z":
+                w = self._styles_of_walk(request, params)  # (N, style_dim)
+            else:
+                w = along(request, lambda r: self._style(r, params), lerp)
         if known := self.known(request):
             yield from search(self.model.synthesize, w, known, request, watch)
             return
@@ -108,6 +113,12 @@ class StyleGANEngine(AdversarialEngine):
     def _style(self, request: Request, params: StyleGANParams) -> torch.Tensor:
         z = randn((self.latent_dim,), generators(request))
         return self.map(z, request.prompts, truncation_psi=params.truncation_psi)
+
+    def _styles_of_walk(self, request: Request, params: StyleGANParams) -> torch.Tensor:
+        """Styles w (N, style_dim) of the vectors z between a walk's ends, which go round, and of the texts between, which go straight."""
+        z, text = draw_noise((self.latent_dim,), request), along(request, lambda r: self.text_encoder.encode(r.prompts), lerp)
+        average = self._average_styles(text)
+        return average + params.truncation_psi * (self.model.generator.map(z.to(self.device), text) - average)
 
     @torch.inference_mode()
     def map(self, z: torch.Tensor, prompts: tuple[str, ...], *, truncation_psi: float = 1.0) -> torch.Tensor:

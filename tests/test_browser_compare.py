@@ -41,6 +41,32 @@ def test_draw_and_look_back(open_page, fake_address):
     tab.wait_for_function("(first) => document.querySelectorAll('.pictures canvas')[12].toDataURL() !== first", arg=first[12])
 
 
+def test_a_drawn_picture_goes_on_to_be_repaired_and_encoded(open_page, shipped_address):
+    tab = open_page(shipped_address, query="?world=digits&prompt=a+bold+7&seed=5&n=2")
+    wait_until_done(tab)
+    drawn = pixels(tab)[0]
+    pane = tab.get_by_role("article", name="VAE", exact=True)
+    encode, repair = (pane.get_by_role("link", name=re.compile(name)).get_attribute("href") for name in ("^Encode", "^Repair"))
+    tab = open_page(shipped_address, query=encode)
+    tab.get_by_role("article", name="VAE", exact=True).get_by_text("peak signal-to-noise ratio").wait_for(timeout=60_000)
+    shown = tab.get_by_role("img", name="VAE: what went in").first
+    same = """async ([drawn, shown]) => {
+        const [a, b] = await Promise.all([drawn, shown].map(async (src) => {
+            const image = new Image(), page = document.createElement("canvas");
+            image.src = src;
+            await image.decode();
+            Object.assign(page, { width: image.width, height: image.height });
+            page.getContext("2d").drawImage(image, 0, 0);
+            return page.toDataURL();
+        }));
+        return a === b;
+    }"""
+    assert tab.evaluate(same, [drawn, shown.get_attribute("src")])
+    tab = open_page(shipped_address, query=repair)
+    tab.locator("#repaired").get_by_text("All engines are done.").wait_for(timeout=60_000)
+    assert tab.locator("#item-repair").get_by_label("Prompt").input_value() == "a bold 7"
+
+
 def test_a_link_restores_the_run(open_page, fake_address):
     tab = open_page(fake_address)
     tab.get_by_label("Seed").fill("21")

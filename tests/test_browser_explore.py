@@ -73,6 +73,7 @@ def test_a_walk_by_keyboard_its_link_and_its_animation(open_page, fake_address):
         ({"from_seed": -4}, "seed must be a whole number from 0 to 2147483647, got -4"),
         ({"steps": 99}, "steps must be a whole number from 3 to 16, got 99"),
         ({"steps": "many"}, "steps must be a whole number from 3 to 16, got 'many'"),
+        ({"world": "faces", "through": "x"}, "through must be w or z, got 'x'"),
     ],
 )
 def test_a_wrong_walk_link_is_explained(open_page, fake_address, change, message):
@@ -160,6 +161,7 @@ def test_a_picture_is_encoded_uploaded_and_restored(open_page, shipped_address, 
     board.press("Shift+ArrowRight")
     tab.get_by_role("button", name="Encode and decode").press("Enter")
     tab.wait_for_function("""(before) => document.querySelector('img[alt="VAE: what went in"]').src !== before""", arg=before)
+    assert tab.get_by_role("article", name="Nearest training pictures").get_by_role("img", name="training picture").count() == 3
     assert "held-out" not in tab.url
     shown = card.get_by_role("img", name="VAE: what went in").get_attribute("src")
     again = open_page(shipped_address, query=tab.url.removeprefix(shipped_address))
@@ -190,10 +192,21 @@ def test_pieces_and_steps_are_looked_at_by_keyboard_and_restored(open_page, ship
     again = open_page(shipped_address, query=tab.url.removeprefix(shipped_address))
     again.get_by_text(left.inner_text()).wait_for(timeout=60_000)
     assert tab.get_by_role("row", name=re.compile("^GAN")).get_by_role("img", name="training picture").count() == 3
-    tab.get_by_role("button", name="Draw the grid").click()
+    tab.get_by_role("button", name="Draw the grid").press("Enter")
     tab.get_by_role("img", name="guidance 0, 2 steps").wait_for()
+    assert "grid=1" in tab.url
+    tab.get_by_role("button", name="Stop the grid").press("Enter")
+    tab.get_by_role("button", name="Draw the grid").wait_for()
+    assert tab.get_by_role("img", name=re.compile("^guidance")).count() < 16
+    again = open_page(shipped_address, query=tab.url.removeprefix(shipped_address))
+    again.get_by_role("img", name="guidance 0, 2 steps").wait_for(timeout=60_000)
 
 
 def test_a_wrong_look_inside_is_explained(open_page, fake_address):
     tab = open_item(open_page, fake_address, "inside", world=WORLD, prompt="7", seed=-2)
     tab.get_by_role("status").get_by_text("seed must be a whole number from 0 to 2147483647, got -2").wait_for()
+
+
+def test_a_piece_beyond_the_picture_is_explained(open_page, shipped_address):
+    tab = open_item(open_page, shipped_address, "inside", world=WORLD, prompt="7", seed=2, piece=784)
+    tab.get_by_role("status").get_by_text("piece must be a whole number from 0 to 783, got 784").wait_for(timeout=60_000)

@@ -100,6 +100,27 @@ def test_directions_are_kept_with_the_weights_they_belong_to(tmp_path):
         directions.load("faces/vae", root=tmp_path)
 
 
+def test_only_what_is_asked_for_is_worded_otherwise():
+    """Sentences of up to 200 characters, some of which would become longer by the change."""
+    edited, heard = tuple(key == "facial_hair" for key, _ in EDITS), 0
+    for seed in range(60):
+        wordings = edit._wordings("faces", (), seed)
+        assert len(wordings) == 2 ** len(EDITS)
+        before, after = (wordings[chosen].split() for chosen in ((False,) * len(EDITS), edited))
+        assert len(set(before) ^ set(after)) <= 10, seed
+        heard += engines.read("faces", wordings[edited]).attributes.get("facial_hair") == "beard"
+        shown = engines.read("faces", wordings[(False,) * len(EDITS)]).attributes
+        assert not FACES.hidden_attributes(shown)  # which an edit would uncover
+    assert heard >= 57  # the text encoder reads one attribute in a hundred wrongly
+
+
+def test_what_a_prompt_says_in_vain_is_told(machine, monkeypatch):
+    reading = Reading({"mouth": "sad"}, ("unicorn",), overruled={"hair_style": "long"})
+    monkeypatch.setattr(machine, "read", lambda world, prompt: reading)
+    asked = on(machine, edit.wish, machine, QUERY | {"prompt": "a sad face, bald with long hair on a unicorn"})
+    assert on(machine, edit_item.pack_edit, machine, asked, "faces/vae")["unheard"] == ["unicorn", "hair style long"]
+
+
 def test_sliders_at_nothing_leave_every_face_as_it_is(machine):
     asked = on(machine, edit.wish, machine, QUERY | {"amounts": {SMILE: 0.0}})
     assert asked.before == asked.after

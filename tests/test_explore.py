@@ -83,6 +83,17 @@ def test_a_walk_ends_at_the_two_pictures(name):
     assert not np.array_equal(walked[2], walked[-1])
 
 
+def test_a_style_gan_walks_through_z_as_well():
+    engine = tiny_engines.make("faces/gan")
+    near, far = tiny_engines.PROMPTS["faces"]
+    w, z = (last(engine, Request(near, 3, len(SHARES), toward=Toward(far, 11, SHARES, way))) for way in ("w", "z"))
+    for i in (0, -1):
+        assert np.abs(w[i].astype(int) - z[i]).max() <= 1
+    assert not np.array_equal(w[2], z[2])
+    assert set(engine.ways) == {"w", "z"}
+    assert engine.between == engine.ways["w"]
+
+
 def test_every_family_but_the_autoregressive_walks():
     assert {name.partition("/")[2] for name in WALKERS} == {"vae", "gan", "diffusion"}
     for name in set(tiny_engines.TINY) - set(WALKERS):
@@ -98,6 +109,7 @@ def test_every_family_but_the_autoregressive_walks():
         ({"prompt": "x" * 201}, "at most 200"),
         ({"shares": ()}, "num_images"),
         ({"shares": (0.0,)}, "a share for each of the 2 images"),
+        ({"through": "x"}, "through must be w or z, got 'x'"),
     ],
 )
 def test_wrong_walks_are_refused(fields, message):
@@ -200,9 +212,13 @@ def at_most(size: int):
         (packed(Image.new("RGB", (50, 50), "white")), "no strokes"),
     ],
 )
-def test_what_cannot_be_read_is_explained_within_bounded_memory(content, message):
+@pytest.mark.parametrize("world", [DIGITS, FACES], ids=["digits", "faces"])
+def test_what_cannot_be_read_is_explained_within_bounded_memory(content, message, world):
+    if world is FACES and message == "no strokes":
+        assert (uploads.read(content, FACES)[0] == 255).all()  # a white picture is a picture
+        return
     with at_most(100_000_000), pytest.raises(ValueError, match=message):
-        uploads.read(content, DIGITS)
+        uploads.read(content, world)
 
 
 def test_a_large_photograph_stays_within_its_memory():
@@ -263,6 +279,32 @@ def test_every_kind_of_picture_is_the_same_drawing(content):
     expected, _ = uploads.read(packed(seven()), DIGITS)
     image, _ = uploads.read(content, DIGITS)
     assert np.abs(image.astype(int) - expected).mean() < 4
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        packed(seven(100, "red", "yellow").convert("CMYK"), "JPEG", quality=95),
+        packed(seven(100, "red", "yellow").convert("RGBA")),
+        packed(seven(100, "red", "yellow").convert("P")),
+        packed(seven(100, "red", "yellow"), "WEBP", lossless=True),
+    ],
+    ids=["CMYK", "RGBA", "P", "WEBP"],
+)
+def test_every_kind_of_picture_keeps_its_colours(content):
+    image, _ = uploads.read(content, FACES)
+    expected, _ = uploads.read(packed(seven(100, "red", "yellow")), FACES)
+    assert np.abs(image.astype(int) - expected).mean() < 6
+    clear, notes = uploads.read(packed(seven(100, "red", "#00000000", "RGBA")), FACES)
+    assert (clear[-1, -1] == 255).all()
+    assert notes == ["Transparent parts were filled with white."]
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "I;16"])
+def test_the_largest_pictures_stay_within_their_memory(mode):
+    content = packed(Image.new(mode, (4000, 4000)))
+    with at_most(400_000_000):
+        assert uploads.read(content, FACES)[0].shape == FACES.image_shape
 
 
 def test_a_turned_photograph_is_set_upright():
@@ -331,6 +373,9 @@ def test_pictures_survive_a_link():
     assert len(code) < repair.MAX_CODE
     assert len(urlencode({"picture": code})) < len(code) + 20
     assert repair.decode_picture(code, FACES).shape == FACES.image_shape
+    smooth = np.add.outer(np.arange(64), np.arange(64)).astype(np.uint8)[..., None].repeat(3, 2)
+    jpeg = base64.urlsafe_b64encode(packed(Image.fromarray(smooth), "JPEG", quality=90)).decode()  # of browsers that write no WebP
+    assert np.abs(repair.decode_picture(jpeg, FACES).astype(int) - smooth).max() < 12
 
 
 @pytest.mark.parametrize(

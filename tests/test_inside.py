@@ -26,6 +26,7 @@ from playground.explore.encode import Blind, Encoded
 from playground.machine import Machine
 from playground.ui.items import encode as encode_item
 from playground.ui.items import inside as inside_item
+from playground.ui.items import uri
 
 REBUILDERS = [name for name in tiny_engines.TINY if engines.engine_type(name).rebuilds]
 INSPECTED = [name for name in tiny_engines.TINY if engines.engine_type(name).inspects]
@@ -119,11 +120,26 @@ def test_encoders_are_told_the_data_sets_label(world):
 
 
 def test_no_judge_says_what_encoders_are_told(machine, monkeypatch):
-    monkeypatch.setattr(machine, "judge", None)  # to call it would fail
+    class Nameless:  # compares pictures, names nothing
+        features = on(machine, machine.judge, "digits").features
+
+    judge = Nameless()
+    monkeypatch.setattr(machine, "judge", lambda world: judge)
     own = repair.encode_picture(gallery.shared("digits").held_out[3])
     packed = on(machine, encode_item.pack_query, machine, "digits", own)
     assert packed["told"] == ""
     assert packed["engines"][0]["psnr"] > 5
+
+
+def test_any_picture_is_compared_with_training_pictures(machine):
+    shown = gallery.shared("digits")
+    copied = on(machine, encode_item.pack_query, machine, "digits", repair.encode_picture(shown.training[7]))["relatives"]
+    assert copied["nearest"][0] == uri(shown.training[7])
+    assert copied["copied"]
+    assert (copied["looked_at"], copied["trained_on"]) == (len(shown.training), shown.num_training)
+    unseen = on(machine, encode_item.pack_query, machine, "digits", "held-out-3")["relatives"]
+    assert not unseen["copied"]
+    assert unseen["distances"] == sorted(unseen["distances"])
 
 
 # Pieces
@@ -242,10 +258,10 @@ def test_a_training_picture_is_found_to_be_a_copy(machine, run):
     frame = SimpleNamespace(images=shown.training[5:6], step=1, num_steps=1)
     pane = SimpleNamespace(name="digits/gan", film=SimpleNamespace(last=frame))
     (checked,) = on(machine, inside.check, machine, SimpleNamespace(order=run.order, panes=[pane]))
-    assert np.array_equal(checked.nearest[0], shown.training[5])
-    assert checked.distances[0] == pytest.approx(0, abs=0.05)
-    assert checked.copied
-    new = [one for one in on(machine, inside.check, machine, run) if not one.copied]
+    assert np.array_equal(checked.relatives.nearest[0], shown.training[5])
+    assert checked.relatives.distances[0] == pytest.approx(0, abs=0.05)
+    assert checked.relatives.copied
+    new = [one for one in on(machine, inside.check, machine, run) if not one.relatives.copied]
     assert len(new) >= 3
 
 

@@ -210,10 +210,10 @@ def test_no_measured_number_is_typed_in():
         assert not re.search(r"\d\s?(%|×|ms\b|s\b|seconds|hours|MB)", said), family
 
 
-def test_the_walk_has_eight_steps_whose_links_keep_it_open():
+def test_the_walk_has_six_steps_whose_links_keep_it_open():
     steps = learn.steps()
-    assert len(steps) == 8
-    assert "Guided walk in eight steps" in learn_tab.show("digits")
+    assert len(steps) == 6
+    assert "Guided walk in six steps" in learn_tab.show("digits")
     assert all(step.look and step.title for step in steps)
     for number_of_step, step in enumerate(steps, start=1):
         assert f'href="{step.query.replace("&", "&amp;")}&amp;walk={number_of_step}"' in tour.markup()

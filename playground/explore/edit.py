@@ -7,14 +7,15 @@ All engines start from one sentence that names every attribute of a face. Engine
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
+from itertools import product
 from typing import Any
 
 import numpy as np
 
 import engines
-from engines import Frame, Request, worlds
+from engines import Frame, Reading, Request, worlds
 from engines.base import check_number
 from playground import directions
 from playground.explore.inside import check_engine, scores_of
@@ -23,18 +24,24 @@ from playground.measure.manipulation import EDITS, LENGTH
 
 LEAST, MOST, STEP = -1.0, LENGTH, 0.05  # of a slider, in directions
 KEPT = 64  # faces, so that a face that one goes on changing is drawn once
+TRIES = 20  # at a face that shows every attribute, and at wordings that change by no more than what is asked for
 ON = LENGTH / 2  # amount from which an engine without directions is asked for the change
 
 
 @dataclass(frozen=True)
 class Wish:
-    """A face and what is to be changed about it: the sentence before and after, and how far to go along each direction."""
+    """A face and what is to be changed about it: the sentence before and after, and how far to go along each direction.
+
+    ignored, overruled: of the prompt, as in a `Reading`.
+    """
 
     world: str
     before: str
     after: str
     seed: int
     amounts: Mapping[str, float]
+    ignored: tuple[str, ...] = ()
+    overruled: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,17 +69,17 @@ def wish(machine: Machine, query: Mapping[str, Any]) -> Wish:
     world_name = query.get("world")
     if world_name not in directions.WORLDS or world_name not in engines.world_names():
         raise ValueError(f"no directions are known in the world {world_name!r}")
-    request, world = Request(query.get("prompt"), query.get("seed")), worlds.load(world_name)
+    request = Request(query.get("prompt"), query.get("seed"))
     amounts = query.get("amounts")
     known = {f"{key} {value}": (key, value) for key, value in EDITS}
     if not isinstance(amounts, Mapping) or not amounts.keys() <= known.keys():
         raise ValueError(f"amounts must be given for {', '.join(known)}, got {amounts!r}")
     for name, amount in amounts.items():
         check_number(name, amount, LEAST, MOST, integer=False)
-    label = world.random_label(np.random.default_rng(request.seed), _named(machine, world_name, request.prompts[0]))
-    changed = world.hide(label | {key: value for name, (key, value) in known.items() if amounts.get(name, 0) >= ON})
-    before, after = (world.compose(which, np.random.default_rng(request.seed), everything=True).text for which in (label, changed))
-    return Wish(world_name, before, after, request.seed, amounts)
+    reading = _read(machine, world_name, request.prompts[0])
+    wordings = _wordings(world_name, tuple(reading.attributes.items()), request.seed)
+    after = wordings[tuple(amounts.get(name, 0) >= ON for name in known)]
+    return Wish(world_name, wordings[(False,) * len(known)], after, request.seed, amounts, reading.ignored, reading.overruled)
 
 
 def follow(machine: Machine, asked: Wish, name: str) -> np.ndarray:
@@ -125,9 +132,33 @@ def seen(machine: Machine, name: str, sentence: str, seed: int) -> Seen:
 
 
 @lru_cache(maxsize=KEPT)
-def _named(machine: Machine, world_name: str, prompt: str) -> dict[str, str]:
-    """What a prompt names."""
-    return machine.read(world_name, prompt).attributes
+def _read(machine: Machine, world_name: str, prompt: str) -> Reading:
+    return machine.read(world_name, prompt)
+
+
+@lru_cache(maxsize=KEPT)
+def _wordings(world_name: str, named: tuple[tuple[str, str], ...], seed: int) -> dict[tuple[bool, ...], str]:
+    """Sentences for a face with what is named and each choice of `EDITS`, worded alike: so only what is asked for changes.
+
+    Where the prompt allows it, the face hides no attribute: an edit would uncover it. Where sentences become too long and have to be
+    worded anew, all are.
+    """
+    world, rng = worlds.load(world_name), np.random.default_rng(seed)
+    labels = [world.random_label(rng, dict(named)) for _ in range(TRIES)]
+    label = next((label for label in labels if not world.hidden_attributes(label)), labels[0])
+    choices = {
+        chosen: world.hide(label | {key: value for on, (key, value) in zip(chosen, EDITS, strict=True) if on})
+        for chosen in product((False, True), repeat=len(EDITS))
+    }
+    for attempt in range(TRIES):
+        sentences, states = {}, []
+        for chosen, changed in choices.items():
+            rng = np.random.default_rng([seed, attempt])
+            sentences[chosen] = world.compose(changed, rng, everything=True).text
+            states.append(rng.bit_generator.state)
+        if all(state == states[0] for state in states):  # worded from as many random numbers
+            break
+    return sentences
 
 
 def _see(machine: Machine, world_name: str, picture: np.ndarray, sentence: str) -> Seen:

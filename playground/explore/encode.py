@@ -63,7 +63,7 @@ def raw_bits(world: Any) -> int:
 
 def _encode(machine: Machine, name: str, images: np.ndarray, told: str) -> Encoded | Blind:
     if not engines.engine_type(name).rebuilds:
-        return Blind(name, "It has no encoder: it can draw, but not look.")
+        return Blind(name, "What draws its pictures has no way back: it can draw, but not look.")
     try:
         rebuilt = machine.engine(name).rebuild(images, (told,))
     except CheckpointError as error:

@@ -15,7 +15,7 @@ from engines import CheckpointError, Inspection
 from engines.base import check_number
 from playground import gallery, metrics
 from playground.compare import Comparison, Order, Pane, make_params
-from playground.machine import Machine
+from playground.machine import Machine, threads_for
 
 GUIDANCE = (0.0, 1.0, 3.0, 7.0)  # rows of the grid
 STEPS = (2, 5, 20, 100)  # its columns
@@ -27,21 +27,30 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False)
-class Checked:
-    """A picture beside the training pictures nearest to it.
+class Relatives:
+    """The training pictures nearest to a picture.
 
     nearest: uint8 (NEAREST, H, W, C), and their distances (NEAREST,) between the judge's features, in units of the distance below which a
-    picture counts as a copy. scores: what each discriminator of the world makes of the picture, by the engine that holds it.
+    picture counts as a copy. looked_at: how many training pictures were compared, of num_training.
     """
 
-    engine: str
     nearest: np.ndarray
     distances: np.ndarray
-    scores: dict[str, float]
+    looked_at: int
+    num_training: int
 
     @property
     def copied(self) -> bool:
         return bool(self.distances[0] < 1)
+
+
+@dataclass(frozen=True, eq=False)
+class Checked:
+    """An engine's picture beside its relatives. scores: what each discriminator of the world makes of it, by the engine that holds it."""
+
+    engine: str
+    relatives: Relatives
+    scores: dict[str, float]
 
 
 def order(query: Mapping[str, Any]) -> Order:
@@ -73,18 +82,22 @@ def inspect(machine: Machine, comparison: Comparison, name: Any, place: Any) -> 
 
 def check(machine: Machine, comparison: Comparison) -> list[Checked]:
     """The nearest training pictures to every picture drawn, and the discriminators' scores. From within a job on the machine."""
-    world_name = comparison.order.world
-    shown, judge = gallery.shared(world_name), machine.judge(world_name)
-    unit = copy_distance(world_name, judge)
-    checked = []
+    world_name, checked = comparison.order.world, []
     for pane in comparison.panes:
         if not is_whole(pane):
             continue
         images = pane.film.last.images[:1]
-        indices, distances = shown.nearest(images, judge, count=NEAREST, space=SPACE)
         scores = {name: float(found[0]) for name, found in scores_of(machine, world_name, images, (comparison.order.prompt,)).items()}
-        checked.append(Checked(pane.name, shown.training[indices[0]], distances[0] / unit, scores))
+        checked.append(Checked(pane.name, relatives(machine, world_name, images[0]), scores))
     return checked
+
+
+def relatives(machine: Machine, world_name: str, image: np.ndarray) -> Relatives:
+    """The nearest training pictures to any picture, uint8 (H, W, C). From within a job on the machine."""
+    shown, judge = gallery.shared(world_name), machine.judge(world_name)
+    indices, distances = shown.nearest(image[None], judge, count=NEAREST, space=SPACE)
+    unit = copy_distance(world_name, judge)
+    return Relatives(shown.training[indices[0]], distances[0] / unit, len(shown.training), shown.num_training)
 
 
 def scores_of(machine: Machine, world_name: str, images: np.ndarray, prompts: tuple[str, ...]) -> dict[str, np.ndarray]:
@@ -122,4 +135,6 @@ def draw_cell(machine: Machine, query: Mapping[str, Any]) -> np.ndarray:
     values = {"guidance_scale": query.get("guidance"), "num_inference_steps": query.get("steps")}
     check_number("guidance", values["guidance_scale"], GUIDANCE[0], GUIDANCE[-1], integer=False)
     params = make_params(engines.engine_type(name).params_type, name, values)
-    return machine.engine(name).draw(asked.request(params)).images[0]
+    engine = machine.engine(name)
+    with threads_for(engine):
+        return engine.draw(asked.request(params)).images[0]

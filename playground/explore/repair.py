@@ -96,7 +96,7 @@ def decode_picture(code: Any, world: Any) -> np.ndarray:
         return gallery.shared(world.name).held_out[number]
     h, w, c = world.image_shape
     try:
-        image = Image.open(io.BytesIO(_unpacked(code)), formats=("PNG", "WEBP"))
+        image = Image.open(io.BytesIO(_unpacked(code)), formats=("PNG", "WEBP", "JPEG"))
         if image.size != (w, h):
             raise ValueError(f"The picture must have {w} × {h} pixels, got {image.width} × {image.height}.")
         return np.asarray(image.convert("L" if c == 1 else "RGB")).reshape(world.image_shape)

@@ -19,11 +19,11 @@ STEP_MILLISECONDS, END_MILLISECONDS = 120, 700
 
 
 def order(query: Mapping[str, Any]) -> Order:
-    """The order in a visitor's query: world, steps, and prompt and seed of both ends. Raises ValueError naming what is wrong."""
+    """The order in a visitor's query: world, steps, through, and prompt and seed of both ends. Raises ValueError naming what is wrong."""
     steps = query.get("steps")
     check_number("steps", steps, MIN_STEPS, MAX_STEPS, integer=True)
     shares = tuple(float(share) for share in np.linspace(0, 1, steps))
-    far = Toward(query.get("to_prompt"), query.get("to_seed"), shares)
+    far = Toward(query.get("to_prompt"), query.get("to_seed"), shares, query.get("through", ""))
     return Order(query.get("world"), query.get("from_prompt"), query.get("from_seed"), steps, toward=far)
 
 

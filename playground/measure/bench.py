@@ -189,11 +189,11 @@ class Bench:
         """The figures stored for a row, by engine and name."""
         return figures.read(self.world.name, root=self.out).get(row, {})
 
-    def known(self, row: str, engine: str, name: str) -> Figure | None:
-        """A stored figure, if the same weights were measured from the same seed by the same judge, as quickly or not."""
+    def known(self, row: str, engine: str, name: str, *, n: int) -> Figure | None:
+        """A stored figure, if it was taken over n, of the same weights, from the same seed and by the same judge."""
         figure = self.read(row).get(engine, {}).get(name)
         weights = checkpoint.fingerprint(self.root / self.world.name / engine)
-        fits = figure and (figure.weights, figure.seed) == (weights, self.seed) and figure.judge in ("", self.judge.hash)
+        fits = figure and (figure.n, figure.weights, figure.seed) == (n, weights, self.seed) and figure.judge in ("", self.judge.hash)
         return figure if fits and figure.method.startswith(QUICK) == self.quick else None
 
 

@@ -72,7 +72,7 @@ def measure(bench: Bench) -> None:
     for name in bench.engines:
         tests = {test.__name__.replace("_", " "): test(bench, name) for test in TESTS}
         named = passes_figure(bench, tests) | {key: c.figure for checks in tests.values() for key, c in checks.items()}
-        adherence = bench.known(quality.ROW, name, "adherence")
+        adherence = bench.known(quality.ROW, name, "adherence", n=quality.few_asked(bench).sum())
         adherence = adherence or quality.attribute_figures(bench, bench.judge.attributes(bench.draw(name)))["adherence"]
         bench.write(ROW, name, named | {"adherence": adherence})
 

@@ -129,7 +129,7 @@ def edit_captions(engine: Engine, key: str, value: str, *, seed: int, count: int
 
 def edit(bench: Bench, engine: Engine, key: str, value: str) -> Edited:
     """Find a direction and follow it `LENGTH` times, from other faces than it was found from."""
-    pairs, steps = bench.few(PAIRS, QUICK_PAIRS), bench.few(STEPS, QUICK_STEPS)
+    pairs, steps = bench.few(PAIRS, QUICK_PAIRS), QUICK_STEPS if bench.quick else STEPS
     direction = LENGTH * find_direction(engine, key, value, seed=bench.seed + bench.num_images, pairs=pairs, steps=steps)
     captions = [first for first, _ in edit_captions(engine, key, value, seed=bench.seed, count=bench.few(MOST_IMAGES, QUICK_IMAGES))]
     latents, prompts = latents_of(engine, captions, seed=bench.seed), tuple(caption.text for caption in captions)
@@ -173,11 +173,9 @@ def edit_checks(bench: Bench, edits: list[Edited], real: RealFaces) -> Test:
         leak = resampled(bench, lambda i, c=changed: c[i].mean(), len(changed), method)
         checks[f"{what}, leak"] = Check(leak, LEAKED, at_least=False)
     checks["realism"] = Check(realism_figure(bench, edits, real), REALISM, at_least=False)
-    before, after = (np.concatenate([getattr(edited, side) for edited in edits]) for side in ("before", "after"))
-    sharp = [metrics.sharpness(images) for images in (before, after)]
-    method = "variance of the Laplacian of edited over that of unedited faces"
-    ratio = resampled(bench, lambda i: float(sharp[1][i].mean() / sharp[0][i].mean()), len(before), method, unit="× unedited")
-    checks["sharpness"] = Check(ratio, SHARPNESS)
+    sharp = metrics.sharpness(np.concatenate([edited.after for edited in edits])) / bench.judge.reference.figures["sharpness"]
+    method = "variance of the Laplacian of edited faces over that of real ones"
+    checks["sharpness"] = Check(resampled(bench, lambda i: float(sharp[i].mean()), len(sharp), method, unit="× real"), SHARPNESS)
     slowest = max(edited.seconds for edited in edits)
     method = "longest engine time of one edit at batch 1"
     checks["seconds"] = Check(bench.figure(slowest, "s", n=len(edits), method=method, interval=(slowest,) * 2), SECONDS, at_least=False)

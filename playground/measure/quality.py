@@ -114,16 +114,21 @@ def attribute_figures(bench: Bench, found: dict[str, np.ndarray]) -> dict[str, F
         "class_distance": bench.figure(difference(everything), "", n=bench.num_images, method=method, interval=interval, judged=True),
     }
     answers = np.stack([found[key] for key in keys], axis=1)  # (N, A)
-    few = (bench.asked >= 0).sum(1) <= MOST_ASKED
+    few = few_asked(bench)
     column = [keys.index(subject)]
     named[f"adherence_{subject}"] = adherence_figure(bench, bench.asked[few][:, column], answers[few][:, column], what=subject)
     named["adherence"] = adherence_figure(bench, bench.asked[few], answers[few], what="attributes")
     return named
 
 
+def few_asked(bench: Bench) -> np.ndarray:
+    """Which captions (N,) count for adherence: those that name something, and at most `MOST_ASKED` attributes."""
+    return np.isin((bench.asked >= 0).sum(1), range(1, MOST_ASKED + 1))
+
+
 def adherence_figure(bench: Bench, asked: np.ndarray, found: np.ndarray, *, what: str) -> Figure:
     """Share found of what captions of up to `MOST_ASKED` attributes ask; images that ask for nothing are left out of n."""
-    named = (asked >= 0).any(1)
+    named = (asked >= 0).any(1)  # of these attributes
     asked, found = asked[named], found[named]
     interval = metrics.bootstrap_interval(lambda chosen: metrics.adherence(asked[chosen], found[chosen]), len(asked), rng=bench.rng())
     method = f"share of the {what} named in captions (of up to {MOST_ASKED} attributes) that the judge reads in the picture"

@@ -38,7 +38,7 @@ def measure(bench: Bench) -> None:
 def measure_engine(bench: Bench, name: str, peak: float) -> dict[str, Figure]:
     """All figures of the row for one engine. peak: megabytes that it took at most, see `peak_memory`."""
     engine, folder = bench.engines[name], bench.root / bench.world.name / name
-    if known := bench.known(speed.ROW, name, "multiply_adds"):
+    if known := bench.known(speed.ROW, name, "multiply_adds", n=1):
         count = 2 * known.value
     else:
         params = speed.chosen_params(engine, bench.read(speed.ROW).get(name, {}))

@@ -40,8 +40,6 @@ def measure(bench: Bench) -> None:
     named: dict[str, dict[str, Figure]] = {}
     for name in bench.everyone:
         named[name] = measure_sweep(bench, name) if name in bench.engines else known_sweep(bench, name)
-        if named[name]:
-            bench.write(ROW, name, named[name])
     for name in bench.everyone:
         named[name] |= time_sweep(bench, name, named[name])
     settings = {name: chosen_params(engine, named[name]) for name, engine in bench.everyone.items()}

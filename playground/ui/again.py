@@ -14,6 +14,7 @@ import engines
 from engines import FAMILIES, CheckpointError
 from playground import figures, table
 from playground.background import Background, Busy, Job
+from playground.figures import Figure, Figures
 from playground.table import Cell
 from playground.ui.compare_tab import RUNS_AT_ONCE
 from playground.ui.panes import title
@@ -21,9 +22,11 @@ from playground.ui.table_detail import number
 
 SECONDS = 180.0  # that it takes on two cores, until the first figures say otherwise
 POLL = 1.0  # seconds
+QUOTED = "stability"  # the row that is not measured again: its trainings take hours
 
-EXPLAIN = """<p>Runs the quick form of the measurement on this server, with few pictures, for some minutes, and puts what
-it finds beside the committed figures. Speeds differ with the machine; the rest should agree within its wider intervals.</p>"""
+EXPLAIN = """<p>Runs the quick form of the measurement on this server, with few pictures, for about three minutes, and puts what
+it finds beside the committed figures. Speeds differ with the machine; the rest should agree within its wider intervals.
+Where so few pictures allow several words, the table says so. Training stability is quoted, not measured again.</p>"""
 
 
 def build(background: Background, folder: Path, world: gr.Dropdown) -> None:
@@ -68,7 +71,7 @@ def build(background: Background, folder: Path, world: gr.Dropdown) -> None:
 
 def progress(world_name: str, folder: Path, seconds: float) -> str:
     """How far the measurement is: cells measured of all cells, and the time left at this pace."""
-    done = len(_cells(world_name, folder))
+    done = len(_measured(world_name, _read(world_name, folder)))
     total = len(table.rows(world_name)) * len(_engines(world_name))
     left = seconds * (total - done) / done if done else max(SECONDS - seconds, 0)
     label = f"{done} of {total} cells measured, about {_minutes(left)} left"
@@ -78,11 +81,12 @@ def progress(world_name: str, folder: Path, seconds: float) -> str:
 
 def side_by_side(world_name: str, folder: Path) -> str:
     """A table of the committed figures beside those found here, cell by cell."""
-    here, committed = _cells(world_name, folder), _cells(world_name, None)
-    rows = "".join(_line(committed.get(key), cell) for key, cell in here.items())
+    here, committed = _read(world_name, folder), _read(world_name, None)
+    kept = {(cell.row.key, cell.family): cell for cell in table.cells(world_name, committed)}
+    rows = "".join(_line(kept[cell.row.key, cell.family], cell, here, committed) for cell in _measured(world_name, here))
     if not rows:
         return ""
-    heads = "".join(f'<th scope="col">{head}</th>' for head in ("row", "engine", "committed", "here", "word"))
+    heads = "".join(f'<th scope="col">{head}</th>' for head in ("row", "engine", "committed", "here", "agree?", "word here"))
     table_html = f"<table><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table>"
     return f'<div class="scroll" tabindex="0" role="region" aria-label="Committed figures and those measured here">{table_html}</div>'
 
@@ -95,30 +99,50 @@ def _start(background: Background, folder: Path, world_name: str, owner: str) ->
     return background.start_or_join(f"measuring {world_name}", command, owner=owner, clear=folder / world_name)
 
 
-def _cells(world_name: str, folder: Path | None) -> dict[tuple[str, str], Cell]:
+def _read(world_name: str, folder: Path | None) -> Figures:
     try:
-        measured = figures.read(world_name) if folder is None else figures.read(world_name, root=folder)
+        return figures.read(world_name) if folder is None else figures.read(world_name, root=folder)
     except CheckpointError:
         return {}
-    return {(cell.row.key, cell.family): cell for cell in table.cells(world_name, measured) if cell.figure}
+
+
+def _measured(world_name: str, found: Figures) -> list[Cell]:
+    return [cell for cell in table.cells(world_name, found) if cell.figure]
 
 
 def _engines(world_name: str) -> list[str]:
     return [family for family in FAMILIES if engines.is_trained(f"{world_name}/{family}")]
 
 
-def _line(committed: Cell | None, here: Cell) -> str:
-    words = here.ours if not committed or committed.ours == here.ours else f"{committed.ours} → {here.ours}"
-    cells = (_number(committed), _number(here), words)
+def _line(committed: Cell, here: Cell, *found: Figures) -> str:
+    row, family = here.row, here.family
+    mine, theirs = (measured.get(row.key, {}).get(family, {}).get(row.figure) for measured in found)
+    if row.key == QUOTED:
+        agree = "quoted"
+    elif not theirs:
+        agree = ""
+    else:
+        low, high = table.difference_interval(*((table.log_figure(f) for f in (mine, theirs)) if row.ratio else (mine, theirs)))
+        agree = "yes" if low <= 0 <= high else "differs"
+    cells = (_number(theirs), _number(mine), agree, _words(committed, here, found[0]))
     columns = "".join(f"<td>{escape(cell)}</td>" for cell in cells)
-    return f'<tr><th scope="row">{escape(here.row.title)}</th><td>{escape(title(here.family))}</td>{columns}</tr>'
+    return f'<tr><th scope="row">{escape(row.title)}</th><td>{escape(title(family))}</td>{columns}</tr>'
 
 
-def _number(cell: Cell | None) -> str:
-    if not cell:
+def _words(committed: Cell, here: Cell, found: Figures) -> str:
+    """The word of the figure found here, or between which words its interval leaves it; and the committed one where that differs."""
+    figure, named = here.figure, found[here.row.key][here.family]
+    ends = [here.row.rule(end, named) for end in (figure.low, figure.high) if end is not None] or [here.ours]
+    if len(set(ends)) > 1:
+        return f"too few pictures to tell: {ends[0]} to {ends[-1]}"
+    return here.ours if committed.ours in (None, here.ours) else f"{committed.ours} → {here.ours}"
+
+
+def _number(figure: Figure | None) -> str:
+    if not figure:
         return "not measured"
-    interval = "" if cell.figure.low is None else f" [{number(cell.figure.low)}, {number(cell.figure.high)}]"
-    return f"{number(cell.figure.value)} {cell.figure.unit}{interval}"
+    interval = "" if figure.low is None else f" [{number(figure.low)}, {number(figure.high)}]"
+    return f"{number(figure.value)} {figure.unit}{interval}"
 
 
 def _minutes(seconds: float) -> str:

@@ -51,7 +51,7 @@ def _inline(text: str) -> str:
 def _menu() -> str:
     names = {**{family: title(family) for family in FAMILIES}, PAPERS: "Reading list"}
     pages = "".join(f'<li><a href="?tab=learn&amp;lesson={name}" data-page="{name}">{label}</a></li>' for name, label in names.items())
-    walk = '<a class="start" href="?tab=learn&amp;walk=1" data-walk="1">Guided walk in eight steps</a>'
+    walk = '<a class="start" href="?tab=learn&amp;walk=1" data-walk="1">Guided walk in six steps</a>'
     return f'<nav aria-label="Pages of Learn"><ul>{pages}</ul>{walk}</nav>'
 
 

@@ -40,12 +40,13 @@ function buildPane(view) {
   pane.sharpness = figure("sharpness", "Variance of the Laplacian relative to real pictures: below 1 is softer, above is harsher.");
   pane.found = make("ul", { class: "found", "aria-label": `${view.title}: what was found in its pictures` });
   pane.difference = make("figure", { class: "difference", hidden: "" });
+  pane.onward = make("p", { class: "onward", hidden: "" });
   pane.problem = make("p", { class: "problem" });
   buildScrub(pane, view.title);
   const head = make("header", {}, make("h2", { text: view.title }), make("p", { text: view.how }));
   const figures = make("dl", { class: "figures" }, ...[pane.time, pane.calls, pane.match, pane.sharpness].map((f) => f.node));
   pane.node = make("article", { class: "pane", "aria-label": view.title });
-  pane.node.append(head, pane.pictures, pane.scrub, figures, make("div", {}, pane.found, pane.difference), pane.problem);
+  pane.node.append(head, pane.pictures, pane.scrub, figures, make("div", {}, pane.found, pane.difference, pane.onward), pane.problem);
   return pane;
 }
 
@@ -93,7 +94,9 @@ function show(view) {
   showChart(view);
   takeaway.hidden = !view.run;
   copyLink.hidden = !view.link; // an item's own button copies its link
-  if (view.run && (!before || before.run !== view.run)) fetchFilms(view);
+  if (!view.run || before?.run === view.run) return;
+  fetchFilms(view);
+  for (const pane of panes.values()) pane.painted?.then(() => newest.run === view.run && showOnward(pane, view));
 }
 
 function reset(view) {
@@ -133,7 +136,7 @@ function showStatus(view) {
 function showPane(pane, data, view) {
   const { title, state } = data;
   pane.node.dataset.state = state;
-  if (data.picture !== pane.shown) paint(pane, data.picture, { columns: view.columns });
+  if (data.picture !== pane.shown) pane.painted = paint(pane, data.picture, { columns: view.columns });
   pane.shown = data.picture;
   pane.alt = `${title}, ${view.columns === 1 ? "1 picture" : `${view.columns} pictures`}: ${view.prompt || "anything"}`;
   pane.pictures.setAttribute("aria-label", data.picture ? pane.alt : `${title}: nothing drawn yet`);
@@ -225,6 +228,21 @@ function scrubTo(pane) {
   paint(pane, noisy ? film.noisy : film.predicted, { moment, moments: film.steps.length, columns: newest.columns });
   pane.pictures.setAttribute("aria-label", `${pane.alt}; ${noisy ? "noisy picture" : "picture"} at step ${film.steps[moment]}`);
   setMoment(pane, { step: film.steps[moment], steps: film.total, seconds: film.seconds[moment], calls: film.calls[moment] });
+}
+
+// ---- Where a finished picture can go on to: links that hold the first of them ----
+
+function showOnward(pane, view) {
+  const canvas = pane.pictures.querySelector("canvas");
+  if (!canvas) return;
+  const held = { world: pane.name.split("/")[0], picture: pictureCode(canvas) };
+  const link = (text, item, more) => {
+    const query = new URLSearchParams({ tab: "explore", item, ...held, ...more });
+    return make("a", { href: `?${query}`, text, "aria-label": `${text} ${pane.alt}` });
+  };
+  const repair = link("Repair", "repair", { missing: "hole", prompt: view.prompt });
+  pane.onward.replaceChildren(view.columns > 1 ? "The first: " : "", repair, " · ", link("Encode, and is it a copy?", "encode"));
+  pane.onward.hidden = false;
 }
 
 // ---- Link and downloads ----

@@ -43,6 +43,16 @@ async function picture(uri) {
   return image;
 }
 
+const MAX_EXACT = 12_000; // characters of a picture in a link without loss
+
+// A canvas as text for a link: a small PNG file; of a picture too detailed for that, a WebP file, or JPEG in browsers that write no WebP.
+function pictureCode(canvas) {
+  let uri = canvas.toDataURL("image/png");
+  if (uri.length > MAX_EXACT) uri = canvas.toDataURL("image/webp", 0.9);
+  if (uri.length > MAX_EXACT && uri.startsWith("data:image/png")) uri = canvas.toDataURL("image/jpeg", 0.9);
+  return uri.split(",")[1].replaceAll("+", "-").replaceAll("/", "_");
+}
+
 // What the server says. Gradio's own client answers nothing at all where the server cannot be reached.
 async function answerOf(call) {
   const nothing = { error: "The server did not answer; try again." };

@@ -8,7 +8,7 @@ from engines import FAMILIES, worlds
 from playground import figures, table
 from playground.figures import Figure
 from playground.film import data_uri
-from playground.table import CONTRADICTED, Claim, Comparison, Named, Row
+from playground.table import CONTRADICTED, UNDECIDED, Claim, Comparison, Named, Row
 from playground.ui.panes import title
 
 RULER = ("floor", "ruler", "accuracy", "density", "coverage", "copy", "vendi")  # what is said of real images, by how its name begins
@@ -43,9 +43,12 @@ def _claims(world_name: str, row: Row, family: str, measured: figures.Figures) -
 
 def _claim(claim: Claim, measured: figures.Figures, reasons: dict[str, str]) -> str:
     verdict = table.verdict(claim, measured)
-    more = [_comparison(claim.row, comparison) for comparison in table.comparisons(claim, measured)]
+    compared = table.comparisons(claim, measured)
+    more = [_comparison(claim.row, comparison) for comparison in compared]
     if verdict == CONTRADICTED and claim.name in reasons:
         more.append(reasons[claim.name])
+    if verdict == UNDECIDED and {c.sign for c in compared} >= {-1, 1}:
+        more.append("The judges disagree, so nothing is decided.")
     lines = "".join(f"<br>{escape(line)}" for line in more)
     return f'<li data-verdict="{escape(verdict)}">{escape(claim.text)}: <b class="verdict">{escape(verdict)}</b>{lines}</li>'
 
@@ -55,7 +58,7 @@ def _comparison(row: Row, compared: Comparison) -> str:
     value, low, high = map(number, (compared.value, compared.low, compared.high))
     which = "ratio" if row.ratio else "difference"
     says = {1: "as claimed", -1: "the other way round", 0: "which leaves it open"}[compared.sign]
-    pair = f"{number(compared.upper.value)} against {number(compared.lower.value)}"
+    pair = f"{number(compared.upper.value)} against {number(compared.lower.value)} {compared.lower.unit}".strip()
     return f"{compared.name.replace('_', ' ')}: {pair}, {which} {value} ({low} to {high}), {says}"
 
 
@@ -94,5 +97,5 @@ def _interval(figure: Figure) -> str:
 
 
 def number(value: float) -> str:
-    """Three significant digits, and no digits behind the point from 100 on."""
-    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+    """Three significant digits, no digits behind the point from 100 on, and a power of ten from a million on."""
+    return f"{value:,.0f}" if 100 <= abs(value) < 1e6 else f"{value:.3g}"

@@ -12,6 +12,7 @@ import gradio as gr
 import engines
 from engines import CheckpointError, worlds
 from playground.compare import Order, contained
+from playground.explore.inside import Relatives
 from playground.explore.latent_map import ENGINE as MAP_ENGINE
 from playground.film import data_uri, png
 from playground.machine import Machine
@@ -125,6 +126,17 @@ def about(world_name: str) -> dict[str, Any]:
 def engine_title(name: str) -> str:
     """How an engine is called among those of its world."""
     return title(engines.engine_type(name).family) + (", two numbers, no words" if name == MAP_ENGINE else "")
+
+
+def pack_relatives(found: Relatives) -> dict[str, Any]:
+    """The training pictures nearest to a picture, as JSON data."""
+    return {
+        "nearest": [uri(image) for image in found.nearest],
+        "distances": [round(float(distance), 2) for distance in found.distances],
+        "copied": found.copied,
+        "looked_at": found.looked_at,
+        "trained_on": found.num_training,
+    }
 
 
 def uri(image: Any) -> str:

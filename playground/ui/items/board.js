@@ -5,7 +5,6 @@
 // about(i) for words on a pixel.
 
 const SIZE = 336; // pixels of the board's side
-const MAX_EXACT = 12_000; // characters of a picture in a link without loss
 
 function makeBoard({ worlds, start, limits, tools, label, hooks = {} }) {
   const page = make("canvas"); // the picture itself, one pixel each
@@ -88,6 +87,7 @@ function makeBoard({ worlds, start, limits, tools, label, hooks = {} }) {
   }
 
   function empty() {
+    turn += 1; // a picture that is still on its way comes too late
     blank();
     tool.value = "draw";
     hooks.emptied?.();
@@ -155,12 +155,9 @@ function makeBoard({ worlds, start, limits, tools, label, hooks = {} }) {
     context.stroke();
   }
 
-  // The picture as text for a link: the name of a real one, or a small PNG file; of one too detailed for that, a WebP file.
+  // The picture as text for a link: the name of a real one, or a file.
   function written() {
-    if (!code) {
-      const exact = page.toDataURL("image/png");
-      code = (exact.length > MAX_EXACT ? page.toDataURL("image/webp", 0.9) : exact).split(",")[1].replaceAll("+", "-").replaceAll("/", "_");
-    }
+    code ||= pictureCode(page);
     return code;
   }
 

@@ -83,7 +83,7 @@ async function ask(kind) {
   const wish = query();
   if (kind === "follow") await follow(wish);
   else if (kind === "along") await Promise.all(cardsOf(kind).map(([name]) => change(kind, name, wish)));
-  else for (const [name] of cardsOf(kind)) if (!waiting[kind]) await change(kind, name, wish);
+  else for (const [name] of cardsOf(kind)) if (!waiting[kind]) await change(kind, name, query());
   busy[kind] = false;
   if (kind !== "follow") count("answered");
   if (waiting[kind]) {
@@ -119,7 +119,7 @@ async function change(kind, name, wish) {
   const latest = asked === moves[kind]; // else the next answer is on its way
   if (latest) cards.get(name).setBusy(false);
   if (answer.error) return;
-  setText(sentence, `The face: “${answer.before}”`);
+  setText(sentence, `The face: “${answer.before}”${answer.unheard.length ? ` Not heard: ${answer.unheard.join(", ")}.` : ""}`);
   cards.get(name).show(answer.shown, answer, latest);
 }
 
@@ -141,7 +141,7 @@ function card(engine) {
       found.wanted.length ? make("p", {}, make("b", { text: "The judge reads " }), found.wanted.map(change).join("; ")) : "",
       make("p", { "data-verdict": found.leaked.length ? "failed" : "fine" }, make("b", { text: found.leaked.length ? "Leaked: " : "Nothing leaked" }), found.leaked.map(change).join("; ")),
       found.scores ? make("p", { class: "number", text: `discriminator's score ${found.scores[0].toFixed(2)} → ${found.scores[1].toFixed(2)}` }) : "",
-      engine.along || answer.before === answer.after ? "" : make("p", { class: "quiet", text: `Asked for: “${answer.after}”` }),
+      engine.along ? "" : make("p", { class: "quiet", text: answer.before === answer.after ? `It is asked for the same: its sentence changes from ${limits.on} of a slider on, by what it does not say yet.` : `Asked for: “${answer.after}”` }),
     ];
     facts.replaceChildren(...lines.filter(Boolean));
   };

@@ -33,7 +33,7 @@ def build(machine: Machine, world: str) -> gr.HTML:
         "worlds": [about(name) | {"engines": [_about_engine(engine) for engine in engines.available(name)]} for name in known],
         "edits": [{"name": f"{key} {value}", "label": f"{value.capitalize()} ({key.replace('_', ' ')})"} for key, value in EDITS],
         "start": {"world": world if world in known else next(iter(known), ""), "prompt": "", "seed": 7},
-        "limits": {"least": edit.LEAST, "most": edit.MOST, "step": edit.STEP, "seed": MAX_SEED},
+        "limits": {"least": edit.LEAST, "most": edit.MOST, "step": edit.STEP, "on": edit.ON, "seed": MAX_SEED},
     }
     return component("edit", [change, follow], fixed)
 
@@ -55,7 +55,8 @@ def pack_edit(machine: Machine, asked: Wish, name: Any) -> dict[str, Any]:
         shown = _shown(edit.edit(machine, asked, name), wanted)
     except CheckpointError as error:
         shown = {"error": str(error)}
-    return {"before": asked.before, "after": asked.after, "shown": shown}
+    unheard = [*asked.ignored, *(f"{key.replace('_', ' ')} {value}" for key, value in asked.overruled.items())]
+    return {"before": asked.before, "after": asked.after, "unheard": unheard, "shown": shown}
 
 
 def _shown(found: Edited, wanted: set[str]) -> dict[str, Any]:

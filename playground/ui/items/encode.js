@@ -44,7 +44,13 @@ async function squeeze() {
   }
   const words = answer.told ? `The data set calls it: “${answer.told}”. Encoders that want a text were told that.` : "Nothing is known of it in words: encoders that want a text were told nothing, and assume what they have to at random.";
   setText(told, `As it is stored: ${grouped(answer.raw)} bits. ${words}`);
-  found.replaceChildren(...answer.engines.map((engine) => card(engine, answer)));
+  found.replaceChildren(...answer.engines.map((engine) => card(engine, answer)), relatives(answer.relatives));
+}
+
+function relatives(near) {
+  const verdict = make("p", { "data-verdict": near.copied ? "failed" : "fine" }, copyVerdict(near));
+  return make("article", { class: "card", "aria-label": "Nearest training pictures" },
+    make("h2", { text: "Is it a copy?" }), nearest(near), verdict, make("p", { class: "quiet", text: comparedWith(near) }));
 }
 
 function card(engine, { picture: original, raw }) {

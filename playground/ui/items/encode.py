@@ -9,10 +9,10 @@ import numpy as np
 
 import engines
 from engines import worlds
-from playground.explore import encode, repair
+from playground.explore import encode, inside, repair
 from playground.explore.encode import Blind, Encoded
 from playground.machine import Machine
-from playground.ui.items import about, answered_by, board, component, engine_title, uri
+from playground.ui.items import about, answered_by, board, component, engine_title, pack_relatives, uri
 
 
 def build(machine: Machine, world: str) -> gr.HTML:
@@ -39,6 +39,7 @@ def pack_encoded(machine: Machine, world_name: str, image: np.ndarray, told: str
         "raw": encode.raw_bits(worlds.load(world_name)),
         "picture": uri(image),
         "engines": [_pack(one, image) for one in encode.encode(machine, world_name, image, told)],
+        "relatives": pack_relatives(inside.relatives(machine, world_name, image)),
     }
 
 

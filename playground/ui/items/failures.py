@@ -40,7 +40,8 @@ def _exhibit(exhibit: Exhibit) -> str:
 def _recording(recording: Recording) -> str:
     if recording.picture:
         uri = data_uri(recording.picture, "image/webp")
-        shown = f'<img src="{uri}" alt="Pictures drawn: {escape(recording.label)}" title="{escape(recording.made)}">'
+        shown, made = f'<img src="{uri}" alt="Pictures drawn: {escape(recording.label)}">', f"<small>{escape(recording.made)}</small>"
     else:
-        shown = '<p class="quiet">not recorded yet</p>'
-    return f"<figure>{shown}<figcaption><b>{escape(recording.label)}</b><code>{escape(recording.command)}</code></figcaption></figure>"
+        shown, made = '<p class="quiet">not recorded yet</p>', ""
+    caption = f"<b>{escape(recording.label)}</b><code>{escape(recording.command)}</code>{made}"
+    return f"<figure>{shown}<figcaption>{caption}</figcaption></figure>"

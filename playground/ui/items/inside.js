@@ -7,6 +7,7 @@ let run = "";
 let started = 0;
 let wanted = null; // the piece that is looked at, or that a link asks for
 let wantedStep = null; // the step likewise, counted from 1
+let wantedGrid = false; // whether the grid is drawn
 let ordered = null; // what the pictures shown were drawn from
 
 const world = worldField(worlds, start.world);
@@ -17,7 +18,7 @@ const parts = make("div", { class: "parts" });
 const copyButton = linkButton(() => note());
 root.append(
   make("p", { class: "lead", text: "One picture of each engine, opened up: how surely each piece was said and where the engine looked for it, how noise became a picture, and which training pictures come nearest." }),
-  make("form", { class: "controls", onsubmit: (event) => { event.preventDefault(); wanted = wantedStep = null; order(); } },
+  make("form", { class: "controls", onsubmit: (event) => { event.preventDefault(); wanted = wantedStep = null; wantedGrid = false; order(); } },
     world.label, labelled("Prompt", prompt), labelled("Seed", seed),
     make("div", { class: "buttons" }, make("button", { type: "submit", class: "primary", text: "Draw and look inside" }), button("Stop", () => trigger("clear")), copyButton)),
   status,
@@ -34,7 +35,7 @@ function order() {
 }
 
 function note(soon = false) {
-  const places = Object.entries({ piece: wanted, step: wantedStep }).filter(([, place]) => place !== null);
+  const places = Object.entries({ piece: wanted, step: wantedStep, grid: wantedGrid ? 1 : null }).filter(([, place]) => place !== null);
   (soon ? rememberSoon : remember)("inside", { ...(ordered ?? query()), ...Object.fromEntries(places) });
 }
 
@@ -77,18 +78,21 @@ function relatives(answer, view) {
   const scored = checks.some((check) => check.scores.length);
   const rows = checks.map((check) => {
     const drawn = make("img", { src: view.panes.find((pane) => pane.name === check.engine).picture, alt: `${check.title}'s picture` });
-    const near = check.nearest.map((src, i) => make("figure", {}, make("img", { src, alt: `training picture ${i + 1}` }), make("figcaption", { text: check.distances[i].toFixed(2) })));
-    const verdict = make("td", { "data-verdict": check.copied ? "failed" : "fine" }, make("b", { text: check.copied ? "looks like a copy" : "none near" }));
+    const verdict = make("td", { "data-verdict": check.copied ? "failed" : "fine" }, copyVerdict(check));
     const scores = check.scores.map(([, score]) => make("td", { class: "number", text: score.toFixed(2) }));
-    return make("tr", {}, make("th", { scope: "row", text: check.title }), make("td", {}, drawn), make("td", {}, make("div", { class: "near" }, ...near)), verdict, ...scores);
+    return make("tr", {}, make("th", { scope: "row", text: check.title }), make("td", {}, drawn), make("td", {}, nearest(check)), verdict, ...scores);
   });
   const heads = ["engine", "its picture", "nearest training pictures", "copy?", ...(checks[0]?.scores ?? []).map(([name]) => `score by ${name}'s discriminator`)];
   if (!checks.length) return section("Is it a copy?", "No engine drew a whole picture in this run, so there is nothing to compare.");
   const note = scored ? "The score says how real a picture looks to the network that taught the GAN, beside the prompt; only its order means something." : "The discriminator that taught this world's GAN was not kept, so it cannot be asked.";
-  const among = `Distances between the judge's features, among the ${answer.looked_at.toLocaleString("en")} of ${answer.trained_on.toLocaleString("en")} training pictures that ship with this page. Below 1, a picture is nearer to one of them than 99 of 100 real pictures that nobody trained on.`;
-  return section("Is it a copy?", among,
+  return section("Is it a copy?", comparedWith(checks[0]),
     make("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Nearest training pictures" }, make("table", {}, make("thead", {}, make("tr", {}, ...heads.map((text) => make("th", { scope: "col", text })))), make("tbody", {}, ...rows))),
     make("p", { class: "quiet", text: note }));
+}
+
+function refuse(name, most, got, least = 1) {
+  setText(status, `${name} must be a whole number from ${least} to ${most}, got ${got}`);
+  status.dataset.state = "failed";
 }
 
 function section(heading, text, ...children) {
@@ -171,6 +175,7 @@ async function pieces(engine) {
   }
 
   const link = wanted;
+  if (link !== null && link >= engine.rows * engine.columns) refuse("piece", engine.rows * engine.columns - 1, link, 0);
   setTimeout(() => (link === null ? go(x, y) : go(link % engine.columns, Math.floor(link / engine.columns))));
   return section(`${engine.title}, piece by piece`, "Choose a piece of the picture. The bars say how likely the engine found each candidate for it, given all pieces before; before guidance and temperature.", make("div", { class: "pieces" }, canvas, said));
 }
@@ -198,7 +203,7 @@ async function noise(engine, asked) {
     wantedStep = engine.steps[Number(step.input.value)];
     note(true);
   });
-  if (wantedStep !== null && (wantedStep < 1 || wantedStep > engine.total)) setText(status, `step must be a whole number from 1 to ${engine.total}, got ${wantedStep}`);
+  if (wantedStep !== null && (wantedStep < 1 || wantedStep > engine.total)) refuse("step", engine.total, wantedStep);
   const kept = engine.steps.findIndex((number) => number >= wantedStep);
   step.input.value = wantedStep === null ? Math.floor(engine.steps.length / 3) : kept < 0 ? engine.steps.length - 1 : kept;
   stand();
@@ -213,26 +218,35 @@ async function noise(engine, asked) {
   const region = make("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Pictures by guidance and number of steps" }, table);
   const progress = make("p", { class: "quiet", role: "status" });
   region.hidden = true;
-  const begin = button("Draw the grid", async () => {
+  let drawing = false;
+  const begin = button("Draw the grid", () => {
+    if (!drawing) return grid();
+    drawing = false;
+    begin.disabled = true; // until the picture that is being drawn is there
+  });
+
+  async function grid() {
     const mine = run;
-    begin.disabled = true;
+    let [done, problem] = [0, ""];
+    drawing = true;
     region.hidden = false;
-    let done = 0;
-    for (const count of steps) for (const scale of guidance) {
+    wantedGrid = true;
+    note();
+    setText(begin, "Stop the grid");
+    for (const [count, scale] of steps.flatMap((count) => guidance.map((scale) => [count, scale]))) {
+      if (mine !== run || !drawing || problem) break;
       setText(progress, `${done} of ${cells.size} pictures drawn.`);
       const answer = await answerOf(server.cell({ ...asked, engine: engine.engine, guidance: scale, steps: count }));
-      if (mine !== run) return;
-      if (answer.error) {
-        setText(progress, answer.error);
-        begin.disabled = false;
-        return;
-      }
-      cells.get(`${scale} ${count}`).replaceChildren(make("img", { src: answer.picture, alt: `guidance ${scale}, ${count} steps` }));
+      problem = answer.error ?? "";
+      if (!problem) cells.get(`${scale} ${count}`).replaceChildren(make("img", { src: answer.picture, alt: `guidance ${scale}, ${count} steps` }));
       done += 1;
     }
-    setText(progress, "");
-    begin.disabled = false;
-  });
+    setText(progress, problem);
+    setText(begin, "Draw the grid");
+    drawing = begin.disabled = false;
+  }
+
+  if (wantedGrid) setTimeout(() => begin.click());
   return section(`${engine.title}, step by step`, "Noise is cleared in steps, the first from nothing but noise. At each the network guesses the whole picture, and the sampler goes a part of the way there.",
     make("div", { class: "noise" }, ...views.map(({ node }) => node), make("div", {}, step.node, level)),
     make("p", { text: "The same noise, cleared with more or fewer steps, and with more or less pull by the text (guidance 0 does not hear it):" }), begin, progress, region);
@@ -245,6 +259,7 @@ if (link && "prompt" in link) {
   prompt.value = link.prompt;
   seed.value = link.seed ?? "0";
   [wanted, wantedStep] = [link.piece, link.step].map((place) => (/^\d+$/.test(place ?? "") ? Number(place) : null));
+  wantedGrid = link.grid === "1";
   ordered = query();
   setTimeout(() => trigger("submit", { order: ordered }));
 }

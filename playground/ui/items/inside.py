@@ -11,13 +11,12 @@ import engines
 from engines import Inspection
 from engines.base import MAX_SEED
 from engines.images import enlarge
-from playground import gallery
 from playground.compare import Comparison, Pane
 from playground.explore import inside
 from playground.explore.inside import Checked
 from playground.film import data_uri, png, sheet
 from playground.machine import Machine
-from playground.ui.items import KEPT, about, answered_by, component, uri, wire
+from playground.ui.items import KEPT, about, answered_by, component, pack_relatives, uri, wire
 from playground.ui.panes import title
 from playground.ui.runs import Runs
 
@@ -52,10 +51,7 @@ def build(machine: Machine, world: str) -> gr.HTML:
 
 def pack_run(machine: Machine, comparison: Comparison) -> dict[str, Any]:
     """What can be looked at in a finished run, as JSON data: the check for copies, and per engine its pieces or its steps."""
-    shown = gallery.shared(comparison.order.world)
     return {
-        "looked_at": len(shown.training),
-        "trained_on": shown.num_training,
         "checks": [_pack_check(checked) for checked in inside.check(machine, comparison)],
         "pieces": [_pack_pieces(machine, pane) for pane in _drawn(comparison) if engines.engine_type(pane.name).inspects],
         "steps": [_pack_steps(pane) for pane in _drawn(comparison) if "noise" in pane.film.last.extra],
@@ -84,9 +80,7 @@ def _pack_check(checked: Checked) -> dict[str, Any]:
     return {
         "title": title(engines.engine_type(checked.engine).family),
         "engine": checked.engine,
-        "nearest": [uri(image) for image in checked.nearest],
-        "distances": [round(float(distance), 2) for distance in checked.distances],
-        "copied": checked.copied,
+        **pack_relatives(checked.relatives),
         "scores": [[title(engines.engine_type(name).family), score] for name, score in checked.scores.items()],
     }
 

@@ -27,7 +27,7 @@ const legend = make("ul", { class: "legend", "aria-label": "Classes" });
 const axes = ["z1", "z2"].map((name) => rangeField(name, 0, -4, 4, 0.05));
 const background = make("input", { type: "checkbox", onchange: () => { draw(); settle(); } });
 const copyButton = linkButton(note);
-axes.forEach((axis, i) => axis.input.addEventListener("input", () => moveTo({ ...point, [i ? "z2" : "z1"]: Number(axis.input.value) })));
+axes.forEach((axis, i) => axis.input.addEventListener("input", () => map?.pixels && moveTo({ ...point, [i ? "z2" : "z1"]: Number(axis.input.value) })));
 root.append(
   make("p", { class: "lead", text: "This VAE squeezes every picture to two numbers, so all it can draw lies on one plane. Coloured figures mark where real pictures land that it has never seen. Move over the plane: the picture is what the decoder makes of that point." }),
   make(

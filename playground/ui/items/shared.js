@@ -70,6 +70,15 @@ function remembered(item) {
   return query.get("tab") === props.fixed.tab && query.get("item") === item ? Object.fromEntries(query) : null;
 }
 
+// ---- Nearest training pictures ----
+
+const nearest = (found) => make("div", { class: "near" }, ...found.nearest.map((src, i) =>
+  make("figure", {}, make("img", { src, alt: `training picture ${i + 1}` }), make("figcaption", { text: found.distances[i].toFixed(2) }))));
+
+const copyVerdict = (found) => make("b", { text: found.copied ? "looks like a copy" : "none near" });
+
+const comparedWith = (found) => `Distances between the judge's features, among the ${found.looked_at.toLocaleString("en")} of ${found.trained_on.toLocaleString("en")} training pictures that ship with this page. Below 1, a picture is nearer to one of them than 99 of 100 real pictures that nobody trained on.`;
+
 // ---- Curves ----
 
 const CURVE = { width: 320, height: 110, left: 44, bottom: 16 };

@@ -6,10 +6,14 @@ const { worlds, start, limits } = props.fixed;
 const rows = new Map(); // engine name -> its elements, pictures and place
 let run = "";
 let started = 0;
+let walked = ""; // through what, where an engine leaves a choice
+let linked = ""; // what a link says of that, for the server to explain where it is nothing that can be chosen
 
 const world = worldField(worlds, start.world);
 const ends = ["from", "to"].map((name) => ({ name, prompt: textField(start[`${name}_prompt`]), seed: numberField(start[`${name}_seed`], 0, limits.seed) }));
 const steps = rangeField("Pictures on the way", start.steps, limits.min_steps, limits.max_steps);
+const through = make("select", {}, ...["w", "z"].map((way) => make("option", { value: way, text: way })));
+const throughField = labelled("The GAN walks through", through, "w: its styles, in a straight line. z: the random vectors that styles are made of, around a sphere.");
 const status = make("p", { class: "status", role: "status", "aria-live": "polite" });
 const strips = make("div", { class: "strips" });
 const copyButton = linkButton(() => remember("walk", query()));
@@ -23,6 +27,7 @@ const form = make(
     return group;
   }),
   steps.node,
+  throughField,
   make("div", { class: "buttons" }, make("button", { type: "submit", class: "primary", text: "Walk" }), button("Stop", () => trigger("clear")), copyButton),
 );
 root.append(
@@ -31,15 +36,25 @@ root.append(
   status,
   strips,
 );
-world.select.addEventListener("change", () => ends.forEach((end, i) => (end.prompt.value = world.world.examples[i] ?? "")));
+world.select.addEventListener("change", () => {
+  enter();
+  ends.forEach((end, i) => (end.prompt.value = world.world.examples[i] ?? ""));
+});
+
+const ways = () => Object.values(world.world.ways).find((known) => Object.keys(known).length);
+
+function enter() {
+  throughField.hidden = !ways();
+}
 
 function query() {
-  const asked = { world: world.select.value, steps: rangeIn(steps) };
+  const asked = { world: world.select.value, steps: rangeIn(steps), ...(ways() ? { through: through.value || linked } : {}) };
   for (const end of ends) Object.assign(asked, { [`${end.name}_prompt`]: end.prompt.value.trim(), [`${end.name}_seed`]: numberIn(end.seed) });
   return asked;
 }
 
 function order() {
+  walked = through.value;
   remember("walk", query());
   trigger("submit", { order: query() });
 }
@@ -82,7 +97,7 @@ function buildRow(pane) {
 
 async function showRow(row, pane, view) {
   if (!row) return;
-  const how = world.world?.between[pane.name];
+  const how = world.world?.ways[pane.name]?.[walked] ?? world.world?.between[pane.name];
   setText(row.note, pane.error || (how ? `walks through ${how}` : ""));
   row.node.dataset.state = pane.state;
   if (!pane.picture || pane.picture === row.shown) return finish(row);
@@ -151,5 +166,8 @@ if (link && "from_seed" in link) {
     end.seed.value = link[`${end.name}_seed`] ?? "0";
   }
   setRange(steps, link.steps ?? start.steps);
+  linked = link.through ?? "w";
+  through.value = linked;
   setTimeout(order);
 }
+enter();

@@ -27,7 +27,11 @@ def build(machine: Machine, world: str) -> gr.HTML:
     start = {"world": world, "from_prompt": examples[0], "to_prompt": examples[1], "from_seed": 7, "to_seed": 8, "steps": walk.STEPS}
     fixed = {
         "worlds": [
-            {**about(name), "between": {engine: engines.engine_type(engine).between for engine in engines.available(name)}}
+            {
+                **about(name),
+                "between": {engine: engines.engine_type(engine).between for engine in engines.available(name)},
+                "ways": {engine: dict(engines.engine_type(engine).ways) for engine in engines.available(name)},
+            }
             for name in engines.world_names()
         ],
         "start": start,
