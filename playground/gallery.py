@@ -39,7 +39,7 @@ class Gallery:
     """Real images, uint8 (N, H, W, C), and their labels as value indices (N,) per attribute.
 
     held_out, labels: of the test split. training, training_labels, features: a sample of the training split, with its features
-    (M, D) in each of the judge's spaces. num_training: how many images the whole training split holds.
+    (M, D) in each of the judge's spaces. num_training: how many images the whole training split holds. judge: its hash.
     """
 
     held_out: np.ndarray
@@ -48,6 +48,7 @@ class Gallery:
     training_labels: dict[str, np.ndarray]
     features: dict[str, np.ndarray]
     num_training: int
+    judge: str = ""
 
     def nearest(self, images: np.ndarray, judge: Judge, *, count: int = 3, space: str = "encoder") -> tuple[np.ndarray, np.ndarray]:
         """The training images in the gallery that are nearest to pictures, uint8 (N, H, W, C), the nearest first.
@@ -73,6 +74,7 @@ def make(world: Any, judge: Judge) -> Gallery:
         label_indices(world, [training_labels[i] for i in chosen]),
         {space: judge.features(training, space=space) for space in SPACES},
         len(images),
+        judge.hash,
     )
 
 
@@ -109,7 +111,7 @@ def load(world_name: str, *, root: Path = checkpoint.ROOT) -> Gallery:
         labels, training_labels = (
             {key: tensors[f"{name}.{key}"].numpy().astype(np.int64) for key in world.attributes} for name in ("labels", "training_labels")
         )
-    return Gallery(sheets["held_out"], labels, sheets["training"], training_labels, features, counts["num_training"])
+    return Gallery(sheets["held_out"], labels, sheets["training"], training_labels, features, counts["num_training"], config["judge"])
 
 
 def shared(world_name: str) -> Gallery:

@@ -3,7 +3,6 @@
 import dataclasses
 import json
 import shutil
-import subprocess
 from types import SimpleNamespace
 
 import numpy as np
@@ -235,7 +234,7 @@ def test_peak_memory_is_that_of_a_process_which_draws(tmp_path):
     kind = engines.engine_type("digits/vae")
     kind(linear_vae.LinearVAE(width=8, text_dim=8), encoder).save_model(tmp_path / "digits" / "vae")
     assert 100 < resources.peak_memory("digits/vae", tmp_path) < 2500
-    with pytest.raises(subprocess.CalledProcessError):
+    with pytest.raises(RuntimeError, match="digits/gan could not be drawn"):
         resources.peak_memory("digits/gan", tmp_path)
 
 
@@ -411,7 +410,7 @@ def test_a_short_run_is_trained_judged_and_not_repeated(root, monkeypatch, tmp_p
     monkeypatch.setenv("PLAYGROUND_DATA", str(make_data(tmp_path / "data")))
     monkeypatch.setattr(stability, "WORKPLACE", tmp_path / "work")
     monkeypatch.setattr(stability, "SHARE", 0.3)
-    monkeypatch.setattr(stability, "shipped_steps", lambda bench, family: 100)
+    monkeypatch.setitem(stability.BUDGETS, "vae", 100)
     bench = Bench(worlds.load("digits"), judges.load("digits", root=root), {}, 60, 0, out=tmp_path)
     threads = torch.get_num_threads()
     record = stability.run(bench, "vae", 1, 1 / 3)

@@ -6,6 +6,7 @@ import logging
 
 import numpy as np
 
+from engines import CheckpointError
 from engines.worlds.captions import Caption
 from playground import metrics
 from playground.figures import Figure
@@ -48,6 +49,8 @@ def measure(bench: Bench) -> None:
 def training_images(bench: Bench) -> tuple[np.ndarray, np.ndarray]:
     """All of them, uint8 (N, H, W, C), and their features (N, D); in a quick measurement those that ship in the gallery."""
     if bench.quick:
+        if bench.gallery.judge != bench.judge.hash:
+            raise CheckpointError(f"another judge saw the gallery; make it anew: python -m playground.gallery {bench.world.name}")
         return bench.gallery.training, bench.gallery.features[COPY_SPACE]
     images, _ = bench.world.load_images(split="train")
     return images, bench.judge.features(images, space=COPY_SPACE)

@@ -128,5 +128,7 @@ def peak_memory(name: str, root: Path) -> float:
         "    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == 'darwin' else 1024) / 1e6)\n"
     )
     command = [sys.executable, "-c", program, name, str(root.resolve())]
-    answer = subprocess.run(command, capture_output=True, text=True, check=True, cwd=checkpoint.ROOT.parent)
+    answer = subprocess.run(command, capture_output=True, text=True, cwd=checkpoint.ROOT.parent)
+    if answer.returncode:
+        raise RuntimeError(f"{name} could not be drawn in a process of its own: {answer.stderr}")
     return float(answer.stdout.splitlines()[-1])

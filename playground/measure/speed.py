@@ -40,11 +40,14 @@ def measure(bench: Bench) -> None:
     named: dict[str, dict[str, Figure]] = {}
     for name in bench.everyone:
         named[name] = measure_sweep(bench, name) if name in bench.engines else known_sweep(bench, name)
-    for name in bench.everyone:
-        named[name] |= time_sweep(bench, name, named[name])
     settings = {name: chosen_params(engine, named[name]) for name, engine in bench.everyone.items()}
-    runs = time_interleaved(bench, settings)
+    wanted = {name: (name, params) for name, params in settings.items()}
+    for name in bench.everyone:
+        wanted |= {f"{name} at {n} steps": (name, dataclasses.replace(settings[name], **{STEPS: n})) for n in swept_steps(named[name])}
+    runs = time_interleaved(bench, wanted)
     for name, engine in bench.everyone.items():
+        for n in swept_steps(named[name]):
+            named[name][f"seconds at {n} steps"] = time_figures(bench, runs[f"{name} at {n} steps"])["seconds"]
         named[name] |= time_figures(bench, runs[name])
         if STEPS in named[name]:
             named[name][f"seconds at {named[name][STEPS].value:.0f} steps"] = named[name]["seconds"]
@@ -85,13 +88,10 @@ def known_sweep(bench: Bench, name: str) -> dict[str, Figure]:
     return known if weights == {checkpoint.fingerprint(bench.root / bench.world.name / name)} else measure_sweep(bench, name)
 
 
-def time_sweep(bench: Bench, name: str, named: dict[str, Figure]) -> dict[str, Figure]:
-    """Time at every number of steps whose quality is in `named` but the one chosen, which is timed among the other engines."""
+def swept_steps(named: dict[str, Figure]) -> list[int]:
+    """Numbers of steps whose quality is in `named`, but the one chosen."""
     numbers = [int(key.split()[2]) for key in named if key.startswith("fd_ratio at ")]
-    numbers = [n for n in numbers if n != named[STEPS].value]
-    kind = bench.everyone[name].params_type
-    times = {n: time_interleaved(bench, {name: kind(**{STEPS: n})})[name] for n in numbers}
-    return {f"seconds at {n} steps": time_figures(bench, runs)["seconds"] for n, runs in times.items()}
+    return [n for n in numbers if n != named[STEPS].value]
 
 
 def fewest_steps(ratios: dict[int, float]) -> int:
@@ -104,17 +104,20 @@ def chosen_params(engine: Engine, named: dict[str, Figure]) -> Params:
     return engine.params_type(**({STEPS: int(named[STEPS].value)} if STEPS in named else {}))
 
 
-def time_interleaved(bench: Bench, settings: dict[str, Params]) -> dict[str, list[list[Frame]]]:
-    """All frames of `RUNS` single pictures per engine, after `WARM_UPS`; the engines take turns, so that all meet the same machine."""
-    runs: dict[str, list[list[Frame]]] = {name: [] for name in settings}
+def time_interleaved(bench: Bench, wanted: dict[str, tuple[str, Params]]) -> dict[str, list[list[Frame]]]:
+    """All frames of some single pictures of each of the engines and settings wanted, after `WARM_UPS`.
+
+    They take turns, so that all meet the same machine.
+    """
+    runs: dict[str, list[list[Frame]]] = {key: [] for key in wanted}
     for run in range(WARM_UPS + (QUICK_RUNS if bench.quick else RUNS)):
-        for name, params in settings.items():
+        for key, (name, params) in wanted.items():
             request = Request(bench.prompts[run % bench.num_images], seed=bench.seed + run, params=params)
             engine = bench.everyone[name]
             with threads_for(engine):
                 frames = list(engine.generate(request))
             if run >= WARM_UPS:
-                runs[name].append(frames)
+                runs[key].append(frames)
     return runs
 
 
@@ -152,7 +155,8 @@ def measure_batch(bench: Bench, engine: Engine, params: Params) -> dict[str, Fig
             last = engine.draw(Request(prompts, seed=bench.seed + run, num_images=BATCH, params=params))
         seconds.append(last.seconds)
     counted = seconds[-BATCHES:]
-    rate, method = BATCH / float(np.median(counted)), f"engine time of batches of {BATCH}, median of n"
+    rate, warm = BATCH / float(np.median(counted)), ", none to warm up" if bench.quick else ""
+    method = f"engine time of batches of {BATCH}, median of n{warm}"
     return {"images_per_second": bench.figure(rate, "images/s", n=len(counted), method=method)}
 
 

@@ -84,8 +84,8 @@ def _table(named: Named, caption: str) -> str:
         for name, figure in named.items()
     )
     heads = "".join(f'<th scope="col">{head}</th>' for head in ("figure", "value", "95 % interval", "n", "how"))
-    first = next(iter(named.values()))
-    where = f"{first.machine}; commit {first.commit}" + ("" if first.seed is None else f"; seed {first.seed}")
+    stamps = dict.fromkeys((figure.machine, figure.commit, figure.seed) for figure in named.values())
+    where = " and ".join(f"{m}; commit {c}" + ("" if s is None else f"; seed {s}") for m, c, s in stamps)
     return (
         f'<div class="scroll" tabindex="0" role="region" aria-label="{escape(caption)}"><table><caption>{escape(caption)} '
         f"<small>({escape(where)})</small></caption><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table></div>"
