@@ -30,7 +30,7 @@ class AutoregressiveParams(Params):
     temperature: float = slider(
         1.0, 0.5, 1.5, 0.05, label="Temperature", hint="Spread of each pixel's distribution: 1 as learnt, lower is safer, higher is wilder."
     )
-    guidance_scale: float = guidance_slider(1.5, 5.0)
+    guidance_scale: float = guidance_slider(1.75, 5.0)
 
 
 class AutoregressiveEngine(Engine):
