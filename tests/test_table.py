@@ -14,7 +14,7 @@ import engines
 from engines import FAMILIES, CheckpointError
 from playground import figures, table
 from playground.figures import Figure
-from playground.ui import table_detail, table_tab
+from playground.ui import again, table_detail, table_tab
 
 ROW = {row.key: row for row in table.ROWS}
 
@@ -179,6 +179,30 @@ def test_every_cell_is_a_line_of_the_csv():
     words = ("Slow", "Slow", 250, "× fastest", "reproduced")
     assert (line["course"], line["measured"], float(line["value"]), line["unit"], line["verdict"]) == words
     assert next(line for line in lines if line["row"] == "Novelty")["value"] == ""
+
+
+def test_what_is_measured_again_stands_beside_what_is_committed(tmp_path, monkeypatch):
+    committed, here = tmp_path / "committed", tmp_path / "here"
+
+    def write(row, name, low, value, high, root):
+        figures.write("digits", row, "vae", {name: figure(value, low, high)}, root=root)
+
+    for root, speed, fd in ((committed, (0.0019, 0.002, 0.0021), (19, 20, 21)), (here, (0.0039, 0.004, 0.0041), (-17, 3, 90))):
+        write("speed", "seconds", *speed, root)
+        write("quality", "fd_ratio", *fd, root)
+        figures.write("digits", "stability", "vae", {"failures": figure(1, 0, 4), "variation": figure(0.1)}, root=root)
+    write("novelty", "novelty", 0.9, 0.95, 0.99, here)
+    monkeypatch.setattr(figures, "read", partial(figures.read, root=committed))
+    lines = again.side_by_side("digits", here).split("<tr>")[2:]
+    told = [[cell.split("</td>")[0] for cell in line.split("<td>")[1:]] for line in lines]
+    assert [cells[3:] for cells in told] == [
+        ["yes", "too few pictures to tell: Exceptional to Low"],
+        ["differs", "Fast"],
+        ["quoted", "Stable"],
+        ["", "High"],
+    ]
+    assert told[1][1:3] == ["0.002  [0.0019, 0.0021]", "0.004  [0.0039, 0.0041]"]
+    assert told[3][1] == "not measured"
 
 
 def test_behind_a_cell_stand_its_claims_figures_ruler_and_evidence(tmp_path, monkeypatch):

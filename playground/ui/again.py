@@ -15,7 +15,7 @@ from engines import FAMILIES, CheckpointError
 from playground import figures, table
 from playground.background import Background, Busy, Job
 from playground.figures import Figure, Figures
-from playground.table import Cell
+from playground.table import Cell, Row
 from playground.ui.compare_tab import RUNS_AT_ONCE
 from playground.ui.panes import title
 from playground.ui.table_detail import number
@@ -117,16 +117,18 @@ def _engines(world_name: str) -> list[str]:
 def _line(committed: Cell, here: Cell, *found: Figures) -> str:
     row, family = here.row, here.family
     mine, theirs = (measured.get(row.key, {}).get(family, {}).get(row.figure) for measured in found)
-    if row.key == QUOTED:
-        agree = "quoted"
-    elif not theirs:
-        agree = ""
-    else:
-        low, high = table.difference_interval(*((table.log_figure(f) for f in (mine, theirs)) if row.ratio else (mine, theirs)))
-        agree = "yes" if low <= 0 <= high else "differs"
-    cells = (_number(theirs), _number(mine), agree, _words(committed, here, found[0]))
+    agree, words = ("quoted", here.ours) if row.key == QUOTED else (_agreement(row, mine, theirs), _words(committed, here, found[0]))
+    cells = (_number(theirs), _number(mine), agree, words)
     columns = "".join(f"<td>{escape(cell)}</td>" for cell in cells)
     return f'<tr><th scope="row">{escape(row.title)}</th><td>{escape(title(family))}</td>{columns}</tr>'
+
+
+def _agreement(row: Row, mine: Figure, theirs: Figure | None) -> str:
+    """Whether two figures agree within the interval of their difference, or of their ratio where the row takes that."""
+    if not theirs:
+        return ""
+    low, high = table.difference_interval(*((table.log_figure(figure) for figure in (mine, theirs)) if row.ratio else (mine, theirs)))
+    return "yes" if low <= 0 <= high else "differs"
 
 
 def _words(committed: Cell, here: Cell, found: Figures) -> str:

@@ -49,7 +49,7 @@ async function squeeze() {
 
 function relatives(near) {
   const verdict = make("p", { "data-verdict": near.copied ? "failed" : "fine" }, copyVerdict(near));
-  return make("article", { class: "card", "aria-label": "Nearest training pictures" },
+  return make("article", { class: "card relatives", "aria-label": "Nearest training pictures" },
     make("h2", { text: "Is it a copy?" }), nearest(near), verdict, make("p", { class: "quiet", text: comparedWith(near) }));
 }
 
