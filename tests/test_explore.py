@@ -494,6 +494,25 @@ def test_codes_are_the_encoders_means(plane):
     assert made.classes.tolist() == list(range(7))
 
 
+def test_the_test_sets_codes_ship_with_the_weights_they_are_of(monkeypatch, tmp_path):
+    engine = vae.VAEEngine(linear_vae.LinearVAE(latent_dim=2, width=16, text_dim=32), tiny_engines.digits_encoder())
+    engine.folder = tmp_path / "digits" / "vae-map"
+    engine.save_model(engine.folder)
+    images = np.random.default_rng(0).integers(0, 255, (6, 28, 28, 1), np.uint8)
+    monkeypatch.setattr(DIGITS, "load_images", lambda split: (images, [{"digit": str(i)} for i in range(6)]))
+    assert latent_map.load_cloud(engine, tmp_path).shape == (0, 3)
+    (tmp_path / latent_map.CODES).parent.mkdir(parents=True)
+    latent_map.save_cloud(engine, tmp_path)
+    kept = latent_map.load_cloud(engine, tmp_path)
+    assert kept[:, 2].tolist() == list(range(6))
+    assert np.allclose(kept[:, :2], engine.encode(images, ("",) * 6, (0,) * 6), atol=1e-2)
+    shipped = latent_map.load_cloud(engines.load(latent_map.ENGINE))
+    assert len(shipped) == 10_000
+    torch.nn.init.zeros_(next(engine.model.parameters()))
+    engine.save_model(engine.folder)
+    assert latent_map.load_cloud(engine, tmp_path).shape == (0, 3)
+
+
 def test_the_grid_holds_each_point_in_its_place(plane):
     engine, _, made = plane
     side = latent_map.POINTS * 28

@@ -29,7 +29,7 @@ const background = make("input", { type: "checkbox", onchange: () => { draw(); s
 const copyButton = linkButton(note);
 axes.forEach((axis, i) => axis.input.addEventListener("input", () => map?.pixels && moveTo({ ...point, [i ? "z2" : "z1"]: Number(axis.input.value) })));
 root.append(
-  make("p", { class: "lead", text: "This VAE squeezes every picture to two numbers, so all it can draw lies on one plane. Coloured figures mark where real pictures land that it has never seen. Move over the plane: the picture is what the decoder makes of that point." }),
+  make("p", { class: "lead", text: "This VAE squeezes every picture to two numbers, so all it can draw lies on one plane. Coloured dots mark where the test set lands, which it has never seen, and figures name a few of them. Move over the plane: the picture is what the decoder makes of that point." }),
   make(
     "div",
     { class: "map" },
@@ -171,6 +171,7 @@ function draw() {
   context.lineWidth = devicePixelRatio;
   context.strokeRect(...place(-map.extent, 0), size, 0);
   context.strokeRect(...place(0, map.extent), 0, size);
+  context.drawImage(cloud(size, place), 0, 0);
   context.font = `600 ${Math.max(11, size / devicePixelRatio / 42) * devicePixelRatio}px system-ui, sans-serif`;
   Object.assign(context, { textAlign: "center", textBaseline: "middle", lineJoin: "round" });
   context.strokeStyle = style.getPropertyValue("--card");
@@ -189,6 +190,25 @@ function draw() {
     context.strokeStyle = style.getPropertyValue(name);
     context.stroke();
   }
+}
+
+// The whole test set as dots: painted once for a size and a theme, since it is under every move of the point.
+let painted = { key: "", page: null };
+function cloud(size, place) {
+  const key = `${size} ${map.names.map((_, i) => colour(i))}`;
+  if (painted.key === key) return painted.page;
+  const page = make("canvas");
+  Object.assign(page, { width: size, height: size });
+  const context = page.getContext("2d");
+  const side = 2 * devicePixelRatio;
+  context.globalAlpha = 0.4;
+  for (const [z1, z2, label] of map.cloud) {
+    const [x, y] = place(z1, z2);
+    context.fillStyle = colour(label);
+    context.fillRect(x - side / 2, y - side / 2, side, side);
+  }
+  painted = { key, page };
+  return page;
 }
 
 function drawBackground(context, size) {

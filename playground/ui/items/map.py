@@ -42,5 +42,6 @@ def pack_map(shown: latent_map.LatentMap) -> dict[str, Any]:
         "points": latent_map.POINTS,
         "names": list(shown.names),
         "codes": [[round(float(z1), 3), round(float(z2), 3), int(i)] for (z1, z2), i in zip(shown.codes, shown.classes, strict=True)],
+        "cloud": [[round(float(z1), 2), round(float(z2), 2), int(i)] for z1, z2, i in shown.cloud],
         "sheet": data_uri(webp(shown.sheet), "image/webp"),
     }
