@@ -41,6 +41,20 @@ def test_draw_and_look_back(open_page, fake_address):
     tab.wait_for_function("(first) => document.querySelectorAll('.pictures canvas')[12].toDataURL() !== first", arg=first[12])
 
 
+def test_a_page_at_rest_asks_for_no_frames(open_page, fake_address):
+    tab = open_page(fake_address)
+    asked = """async () => {
+        const first = requestAnimationFrame(() => 0);
+        await new Promise((resolve) => setTimeout(resolve, 500));
+        return requestAnimationFrame(() => 0) - first - 1;
+    }"""
+    for _ in range(20):
+        tab.wait_for_timeout(2000)
+        if not (count := tab.evaluate(asked)):
+            break
+    assert count == 0, f"the clock of Gradio's loading screen runs on: {count} frames in half a second"
+
+
 def test_a_drawn_picture_goes_on_to_be_repaired_and_encoded(open_page, shipped_address):
     tab = open_page(shipped_address, query="?world=digits&prompt=a+bold+7&seed=5&n=2")
     wait_until_done(tab)

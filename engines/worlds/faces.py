@@ -24,7 +24,7 @@ name = "faces"
 title = "Cartoon faces"
 image_shape = (avatars.SIZE, avatars.SIZE, 3)  # H, W, C
 light_on_dark = False
-first_pictures = 2  # of a visitor's first order: what all engines together draw on two cores within two seconds
+first_pictures = 1  # of a visitor's first order: what all engines together draw on two cores within two seconds
 attributes = {
     "hair_style": tuple(avatars.HAIR_STYLES),
     "hair_color": (*avatars.HAIR_COLORS, "none"),  # none: bald and without a beard

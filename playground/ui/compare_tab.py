@@ -144,11 +144,12 @@ def build(machine: Machine, runs: Runs, start: Order) -> CompareTab:
         "concurrency_id": "runs",
         "concurrency_limit": RUNS_AT_ONCE,
         "show_progress": "hidden",
+        "show_progress_on": linked,
         "trigger_mode": "multiple",  # a new order takes the place of the one in flight
         "preprocess": False,  # values out of range reach the engines, whose own messages the panes show
         "api_visibility": "private",
     }
-    quick = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
+    quick = {"queue": False, "show_progress": "hidden", "show_progress_on": linked, "api_visibility": "private"}
     gr.on([draw.click, prompt.submit, tab.linked.change], **draw_now)
     for button in examples:
         button.click(lambda text: text, button, prompt, **quick).then(**draw_now)

@@ -24,6 +24,7 @@ from playground.ui.runs import Runs
 
 TITLE = "Generative playground"
 STYLES = Path(__file__).with_name("page.css")
+LOADING = Path(__file__).with_name("loading.js")
 MAX_BODY = 2 * uploads.MAX_BYTES  # bytes of a request; a file arrives in base64
 MAX_THREADS = 120  # a visitor whose order waits or is shown slowly holds one, and it sleeps
 TOO_LARGE = f"a request may have at most {MAX_BODY} bytes"
@@ -75,13 +76,14 @@ def build(machine: Machine, start: Order | None = None) -> gr.Blocks:
         def turn_to(world: str, request: gr.Request) -> dict[Any, Any]:
             return {compared.world: world, **compared.choose(world, request)}
 
-        # 3. Wiring
+        # 3. Wiring. A component that shows a listener's progress is read with all in it at every update of any run, so a State shows it.
+        hidden: dict[str, Any] = {"show_progress": "hidden", "show_progress_on": compared.linked, "api_visibility": "private"}
         outputs = [*compared.inputs, *compared.chosen, compared.linked, tabs, items, training_items]
-        demo.load(restore, None, outputs, show_progress="hidden", api_visibility="private")
+        demo.load(restore, None, outputs, **hidden)
         for part, name in zip((compare_part, table_part, explore_part, training_part, learn_part), TABS, strict=True):
             part.select(None, None, None, js=_remember_tab(name), api_visibility="private")
         shows = ((table_part, table_tab.show, table), (table_part, charts.draw, plots), (learn_part, learn_tab.show, learnt))
-        quick: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
+        quick = {"queue": False, **hidden}
         for part, show, shown in shows:
             gr.on([demo.load, part.select, compared.world.change], show, compared.world, shown, **quick)
         table_world.input(turn_to, table_world, [compared.world, *compared.chosen], **quick)
@@ -109,6 +111,7 @@ def launch(demo: gr.Blocks, **options: Any) -> tuple[Any, str, str | None]:
     return demo.launch(
         theme=_theme(),
         css_paths=STYLES,
+        head=f"<script>{LOADING.read_text()}</script>",
         run_history=False,
         enable_monitoring=False,
         max_threads=MAX_THREADS,

@@ -82,7 +82,14 @@ function arrange(pictures, count) {
   pictures.style.setProperty("--rows", Math.ceil(count / columns));
 }
 
-// ---- One update ----
+// ---- One update: only what differs from the last one is touched, because the browser may share its cores with the engines ----
+
+function differs(shown, data) {
+  const said = JSON.stringify(data);
+  const other = shown.said !== said;
+  shown.said = said;
+  return other;
+}
 
 function show(view) {
   if (newest && view.started < newest.started) return; // the end of a run that a newer one replaced
@@ -90,7 +97,10 @@ function show(view) {
   newest = view;
   if (!before || before.started !== view.started || before.panes[0]?.name !== view.panes[0]?.name) reset(view);
   showStatus(view);
-  for (const data of view.panes) showPane(panes.get(data.name), data, view);
+  for (const data of view.panes) {
+    const pane = panes.get(data.name);
+    if (differs(pane, data)) showPane(pane, data, view);
+  }
   showChart(view);
   takeaway.hidden = !view.run;
   copyLink.hidden = !view.link; // an item's own button copies its link
@@ -121,7 +131,11 @@ function showStatus(view) {
     failed: view.message,
   };
   setText(status, texts[view.state]);
-  stage.dataset.state = view.state;
+  if (stage.dataset.state !== view.state) stage.dataset.state = view.state;
+  if (differs(reading, [view.state, view.understood, view.overruled, view.ignored])) showReading(view);
+}
+
+function showReading(view) {
   const words = [
     ...Object.entries(view.understood).map(([key, value]) => make("li", { class: "understood" }, ...named(key, value))),
     ...Object.entries(view.overruled).map(([key, value]) =>
