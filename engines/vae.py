@@ -24,6 +24,8 @@ from engines.images import to_float, to_uint8
 from engines.latent_search import normal, search
 from engines.walk import along, draw_noise, lerp
 
+MAX_ROUNDS = 8  # of trying every value of every attribute; three or four are usual
+
 
 @dataclass(frozen=True)
 class VAEParams(Params):
@@ -96,11 +98,12 @@ class VAEEngine(Engine):
     @torch.inference_mode()
     def rebuild(self, images: np.ndarray, prompts: tuple[str, ...]) -> Rebuilt:
         """Through the encoder's means. The bits are what a latent says beyond the prior: its Kullback-Leibler divergence."""
-        told = self.condition(prompts, (0,) * len(images))
+        return self.rebuild_told(images, self.condition(prompts, (0,) * len(images)))
+
+    def rebuild_told(self, images: np.ndarray, told: torch.Tensor) -> Rebuilt:
         mean, log_var = self.model.encode(to_float(images).to(self.device), told)
-        nats = 0.5 * (mean.square() + log_var.exp() - 1 - log_var).sum(1)  # (N,)
         code = f"{mean.shape[1]} numbers, each known only as well as its share of the bits"
-        return Rebuilt(to_uint8(self.model.decode(mean, told)), (nats / np.log(2)).cpu().numpy(), code)
+        return Rebuilt(to_uint8(self.model.decode(mean, told)), (divergence(mean, log_var) / np.log(2)).cpu().numpy(), code)
 
     def condition(self, prompts: tuple[str, ...], seeds: tuple[int, ...]) -> torch.Tensor:
         """What the decoder is told beside the latent, (N, D): here the text."""
@@ -123,6 +126,48 @@ class AttributeVAEEngine(VAEEngine):
             for reading, seed in zip(self.text_encoder.read_all(prompts), seeds, strict=True)
         ]
         return spell(self.world, labels).to(self.device)
+
+    @torch.inference_mode()
+    def rebuild(self, images: np.ndarray, prompts: tuple[str, ...]) -> Rebuilt:
+        """As of any VAE, under the attributes that `make_out` finds; those that no prompt names belong to the code."""
+        named = [reading.attributes for reading in self.text_encoder.read_all(prompts)]
+        labels = [self.make_out(image, known) for image, known in zip(images, named, strict=True)]
+        found = [[key for key in self.world.attributes if key not in known] for known in named]
+        kept = self.rebuild_told(images, spell(self.world, labels).to(self.device))
+        bits = [sum(np.log2(len(self.world.attributes[key])) for key in keys) for keys in found]
+        code = f"{kept.code}, and the attributes that were not told: it tried which fit" if any(found) else kept.code
+        return Rebuilt(kept.images, kept.bits + np.array(bits), code)
+
+    @torch.inference_mode()
+    def make_out(self, image: np.ndarray, known: dict[str, str]) -> dict[str, str]:
+        """The attributes under which a picture, uint8 (H, W, C), is likeliest, as far as the VAE's bound says; some are known.
+
+        It begins with any that can be seen together and betters one after another until no change helps, which may be a lesser peak.
+        """
+        x = to_float(image[None]).to(self.device)
+        seen = self.model.look(x)
+
+        def cost(label: dict[str, str], key: str) -> torch.Tensor:
+            """Negative bounds, (V,), with each value of an attribute."""
+            y = spell(self.world, [label | {key: value} for value in self.world.attributes[key]]).to(self.device)
+            mean, log_var = self.model.infer(seen.expand(len(y), -1), y)
+            error = (self.model.decode(mean, y) - x).square().mean((1, 2, 3))
+            return 0.5 * image.size * error.log() + divergence(mean, log_var)
+
+        label = self.world.random_label(np.random.default_rng(0), known)
+        unknown = [key for key in self.world.attributes if key not in known]
+        for _ in range(MAX_ROUNDS):
+            before = label
+            for key in unknown:
+                label = label | {key: self.world.attributes[key][int(cost(label, key).argmin())]}
+            if label == before:
+                break
+        return label
+
+
+def divergence(mean: torch.Tensor, log_var: torch.Tensor) -> torch.Tensor:
+    """Of Gaussians (N, D) from the standard normal (Kullback-Leibler), in nats, (N,)."""
+    return 0.5 * (mean.square() + log_var.exp() - 1 - log_var).sum(1)
 
 
 def spell(world: Any, labels: list[dict[str, str]]) -> torch.Tensor:

@@ -13,7 +13,7 @@ import tiny_engines
 import torch
 
 import engines
-from engines import Request, worlds
+from engines import Request, vae, worlds
 from engines.diffusion import SAMPLERS
 from engines.images import to_float, to_uint8
 from engines.latent_diffusion import SIGMAS
@@ -72,6 +72,35 @@ def test_the_size_of_each_kind_of_code():
     q, p = (torch.distributions.Normal(m, s) for m, s in ((mean, (0.5 * log_var).exp()), (0.0, 1.0)))
     exact = torch.distributions.kl_divergence(q, p).sum().item() / math.log(2)
     assert engine.rebuild(images, ("7",)).bits[0] == pytest.approx(exact, rel=1e-4)
+
+
+@torch.inference_mode()
+def test_a_vae_makes_out_attributes_that_no_single_change_betters(monkeypatch):
+    engine, known = tiny_engines.make("faces/vae"), {"glasses": "round"}
+    image = some_pictures(engine.world, 1)[0]
+    label = engine.make_out(image, known)
+    assert label["glasses"] == "round"
+    changes = [label | {key: value} for key, values in engine.world.attributes.items() if key not in known for value in values]
+    cost = [conv_vae_cost(engine.model, image, vae.spell(engine.world, [changed])) for changed in changes]
+    assert conv_vae_cost(engine.model, image, vae.spell(engine.world, [label])) <= min(cost) + 1e-3
+    assert max(cost) > min(cost) + 1
+
+    told = SimpleNamespace(attributes=known)
+    monkeypatch.setattr(type(engine.text_encoder), "read_all", lambda self, prompts: [told for _ in prompts])
+    untold = [len(values) for key, values in engine.world.attributes.items() if key not in known]
+    plain = engine.rebuild_told(image[None], vae.spell(engine.world, [label]))
+    rebuilt = engine.rebuild(image[None], ("round glasses",))
+    assert rebuilt.bits[0] == pytest.approx(plain.bits[0] + math.log2(math.prod(untold)))
+    assert (rebuilt.images == plain.images).all()
+
+
+def conv_vae_cost(model, image, y):
+    """The loss of training without its noise, for one picture."""
+    x = to_float(image[None])
+    mean, log_var = model.encode(x, y)
+    error = torch.nn.functional.mse_loss(model.decode(mean, y), x)
+    kl = torch.distributions.kl_divergence(torch.distributions.Normal(mean, (0.5 * log_var).exp()), torch.distributions.Normal(0.0, 1.0))
+    return float(0.5 * image.size * error.log() + kl.sum())
 
 
 @pytest.mark.parametrize("name", sorted(set(tiny_engines.TINY) - set(REBUILDERS)))

@@ -5,7 +5,7 @@ import pytest
 
 import engines
 from engines import Request, checkpoint, worlds
-from playground import figures, judges
+from playground import figures, gallery, judges
 from playground.measure import stability
 
 TRAINED = [name for world in worlds.NAMES for family in engines.FAMILIES if engines.is_trained(name := f"{world}/{family}")]
@@ -35,6 +35,14 @@ def test_the_map_draws_from_two_numbers():
     engine = engines.load("digits/vae-map")
     frame = next(engine.generate(Request(seed=5)))
     assert frame.extra["z"].shape == (1, 2)
+
+
+def test_a_vae_makes_out_what_it_is_not_told():
+    engine, shown = engines.load("faces/vae"), gallery.shared("faces")
+    for number, picture in enumerate(shown.held_out[:4]):
+        real = {key: values[shown.labels[key][number]] for key, values in engine.world.attributes.items()}
+        found = engine.make_out(picture, {})
+        assert sum(found[key] == real[key] for key in real) >= len(real) - 2
 
 
 def test_no_file_is_too_large_for_a_space():

@@ -43,7 +43,15 @@ class ConvVAE(ModelMixin, ConfigMixin):
 
     def encode(self, x: torch.Tensor, y: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Pictures in [-1, 1] and attributes (N, V) -> mean and log variance of the latent, (N, latent_dim) each."""
-        mean, log_var = self.to_latent(torch.cat([self.encoder(x).flatten(1), y], dim=1)).chunk(2, dim=1)
+        return self.infer(self.look(x), y)
+
+    def look(self, x: torch.Tensor) -> torch.Tensor:
+        """What the encoder sees in pictures in [-1, 1] whatever their attributes are, (N, F)."""
+        return self.encoder(x).flatten(1)
+
+    def infer(self, seen: torch.Tensor, y: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """What `look` saw and attributes (N, V) -> mean and log variance of the latent, (N, latent_dim) each."""
+        mean, log_var = self.to_latent(torch.cat([seen, y], dim=1)).chunk(2, dim=1)
         return mean, log_var
 
     def decode(self, z: torch.Tensor, y: torch.Tensor) -> torch.Tensor:

@@ -42,7 +42,7 @@ async function squeeze() {
     setText(told, "");
     return board.say(answer.error, true);
   }
-  const words = answer.told ? `The data set calls it: “${answer.told}”. Encoders that want a text were told that.` : "Nothing is known of it in words: encoders that want a text were told nothing, and assume what they have to at random.";
+  const words = answer.told ? `The data set calls it: “${answer.told}”. Encoders that want a text were told that.` : "Nothing is known of it in words: encoders that want a text were told nothing, and one that has to know what is shown tries what fits.";
   setText(told, `As it is stored: ${grouped(answer.raw)} bits. ${words}`);
   found.replaceChildren(...answer.engines.map((engine) => card(engine, answer)), relatives(answer.relatives));
 }
