@@ -10,7 +10,7 @@
   const look = (now) => {
     const frame = requestAnimationFrame(look);
     const others = frame - last - 1;
-    if (others === 1) alone += now - before;
+    if (others === 1) alone += Math.min(now - before, 100); // a hidden page has no frames
     [last, before] = [frame, now];
     if (others === 0) cancelAnimationFrame(frame);
     if (others === 1 && alone > LONGEST) [frame - 1, frame].forEach((number) => cancelAnimationFrame(number));
