@@ -3,7 +3,7 @@
 An autoencoder shrinks a picture to an 8x8 grid of latents and back; a Transformer that attends to the words of the prompt learns to
 tell latents and noise apart (Rombach et al. 2021, arXiv:2112.10752; Chen et al. 2023, arXiv:2310.00426); a sampler of diffusers walks
 from noise to latents, guided by the text (Ho and Salimans 2022, arXiv:2207.12598). The folder is one that diffusers opens itself, as
-PixArtAlphaPipeline, and draws the same picture with.
+PixArtAlphaPipeline, and draws the same picture with; it wants `use_resolution_binning=False`, knowing no pictures this small.
 """
 
 from __future__ import annotations
@@ -76,6 +76,8 @@ class LatentDiffusionEngine(Engine):
         scheduler = make_scheduler("DPM-Solver++", prediction_type="v_prediction", sigmas=SIGMAS)
         pipeline = PixArtAlphaPipeline(self.text_encoder.tokenizer, text_model, self.model.vae, self.model.transformer, scheduler)
         text_model.save_pretrained(folder / "text_encoder")
+        text_model.config.dtype = torch.float32  # to be opened in, like the networks of diffusers, whatever the precision on disk
+        text_model.config.save_pretrained(folder / "text_encoder")
         pipeline.tokenizer.save_pretrained(folder / "tokenizer")
         pipeline.scheduler.save_pretrained(folder / "scheduler")
         pipeline.save_config(folder)

@@ -67,7 +67,8 @@ class TextEncoder(nn.Module):
 
     def tokenize(self, prompts: list[str]) -> Any:
         """Token ids and attention mask, (N, T) each."""
-        tokens = self.tokenizer(prompts, padding=True, truncation=True, max_length=self.max_tokens, return_tensors="pt")
+        texts = [prompt.encode(errors="ignore").decode() for prompt in prompts]  # halves of characters, which are none, left out
+        tokens = self.tokenizer(texts, padding=True, truncation=True, max_length=self.max_tokens, return_tensors="pt")
         return tokens.to(self.device)
 
     def forward(self, prompts: list[str]) -> torch.Tensor:

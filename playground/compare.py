@@ -69,7 +69,7 @@ class Order:
             raise ValueError(f"world must be one of {', '.join(engines.world_names())}, got {self.world!r}")
         check_number("num_images", self.num_images, 1, MAX_PICTURES, integer=True)
         self.request()
-        object.__setattr__(self, "prompt", self.prompt or "")
+        object.__setattr__(self, "prompt", (self.prompt or "").encode(errors="ignore").decode())  # no halves of characters: JSON has none
         if self.pace not in PACES:
             raise ValueError(f"pace must be one of {', '.join(PACES)}, got {self.pace!r}")
         if not isinstance(self.settings, Mapping):

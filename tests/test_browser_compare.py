@@ -81,6 +81,15 @@ def test_a_drawn_picture_goes_on_to_be_repaired_and_encoded(open_page, shipped_a
     assert tab.locator("#item-repair").get_by_label("Prompt").input_value() == "a bold 7"
 
 
+def test_a_contradiction_is_shown_with_its_rule(open_page, shipped_address):
+    tab = open_page(shipped_address, query="?world=faces&prompt=bald+with+long+red+hair&n=1")
+    wait_until_done(tab)
+    words = tab.get_by_role("list", name="Words of the prompt").inner_text().replace("\n", " ")
+    assert "hair style bald" in words
+    assert "set aside: hair color red" in words
+    assert "The first named counts" in words
+
+
 def test_a_link_restores_the_run(open_page, fake_address):
     tab = open_page(fake_address)
     tab.get_by_label("Seed").fill("21")

@@ -281,6 +281,12 @@ def test_runs_forget_the_oldest_and_stop_the_earlier():
     assert second.is_set()
 
 
+def test_halves_of_characters_are_left_out_of_a_prompt():
+    order = Order(WORLD, "a bold \ud83d7")
+    assert order.prompt == "a bold 7"
+    assert json.dumps(view(finish(order)), ensure_ascii=False).encode()
+
+
 def test_link_restores_an_order():
     order = Order(
         WORLD, "a bold 7 & <b>", 9, 3, {"diffusion": {"num_inference_steps": 30, "guidance_scale": 2.0, "scheduler": "DDIM"}}, SLOW_MOTION

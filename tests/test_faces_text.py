@@ -13,7 +13,7 @@ PROMPTS = [json.loads(line) for line in Path(__file__).with_name("faces_prompts.
 
 
 def test_ordinary_peoples_prompts_are_read():
-    """At least 97 % of all attributes, named or not, and 95 % of those that a prompt names."""
+    """At least 97 % of the attributes that a prompt names, and of all, those that it leaves open among them."""
     readings = [engines.read("faces", prompt["prompt"]).attributes for prompt in PROMPTS]
     right = [
         [reading.get(key) == prompt["attributes"].get(key) for key in faces.attributes]
@@ -21,7 +21,7 @@ def test_ordinary_peoples_prompts_are_read():
     ]
     named = [reading.get(key) == value for reading, p in zip(readings, PROMPTS, strict=True) for key, value in p["attributes"].items()]
     assert np.mean(right) >= 0.97
-    assert np.mean(named) >= 0.95
+    assert np.mean(named) >= 0.97
 
 
 @pytest.mark.parametrize(
@@ -49,7 +49,9 @@ def test_contradictions_are_read_by_the_stated_rule(prompt, attributes, overrule
     assert (reading.attributes, reading.overruled) == (attributes, overruled)
 
 
-@pytest.mark.parametrize("prompt", ["七つの顔", "🧔‍♂️🕶️", "<script>alert(1)</script>", "лицо с бородой", "a" * 200, "\x00\ufeff", ".,;!?"])
+@pytest.mark.parametrize(
+    "prompt", ["七つの顔", "🧔‍♂️🕶️", "<script>alert(1)</script>", "лицо с бородой", "a" * 200, "\x00\ufeff", "\ud800", ".,;!?"]
+)
 def test_strange_prompts_are_read_as_far_as_understood(prompt):
     reading = engines.read("faces", prompt)
     assert reading.attributes == {}

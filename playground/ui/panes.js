@@ -139,8 +139,9 @@ function showReading(view) {
   const words = [
     ...Object.entries(view.understood).map(([key, value]) => make("li", { class: "understood" }, ...named(key, value))),
     ...Object.entries(view.overruled).map(([key, value]) =>
-      make("li", { class: "ignored", title: "the first named counts, and what would be hidden is set aside" }, "set aside: ", make("s", { text: `${spoken(key)} ${value}` })),
+      make("li", { class: "ignored" }, "set aside: ", make("s", { text: `${spoken(key)} ${value}` })),
     ),
+    ...(Object.keys(view.overruled).length ? [make("li", { class: "rule", text: "The first named counts; what cannot be seen is set aside." })] : []),
     ...view.ignored.map((word) => make("li", { class: "ignored" }, "ignored: ", make("s", { text: word }))),
   ];
   if (["drawing", "done"].includes(view.state) && !words.length) words.push(make("li", { class: "understood", text: "nothing asked: anything goes" }));
