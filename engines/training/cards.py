@@ -66,6 +66,7 @@ def _how_made(world, trainer, clock, *, command: str, commit: str, scale: str, n
     recipe = dataclasses.asdict(trainer.recipe)
     parameters = sum(p.numel() for p in trainer.average.parameters())
     precision = "bfloat16 autocast" if trainer.recipe.bf16 and bf16_is_fast(trainer.device) else "single precision"
+    where = f"{'the last part on' if ', then ' in command else 'on'} {device_name(trainer.device)}"
     return f"""| | |
 |---|---|
 | network | {type(trainer.average).__name__}, {parameters:,} parameters, half precision on disk |
@@ -73,7 +74,7 @@ def _how_made(world, trainer, clock, *, command: str, commit: str, scale: str, n
 | command | {command} |
 | commit | {commit} |
 | recipe ({scale}) | {", ".join(f"{key} {value}" for key, value in recipe.items())} |
-| trained | {clock.step:,} steps, {clock.images:,} images, {clock.seconds / 3600:.2f} hours on {device_name(trainer.device)}, {precision} |
+| trained | {clock.step:,} steps, {clock.images:,} images, {clock.seconds / 3600:.2f} hours, {where}, {precision} |
 | compute | {clock.flops:.3g} FLOPs (counted for a few steps, their mean times steps) |"""
 
 
