@@ -67,7 +67,7 @@ class TextEncoder(nn.Module):
 
     def tokenize(self, prompts: list[str]) -> Any:
         """Token ids and attention mask, (N, T) each."""
-        texts = [prompt.encode(errors="ignore").decode() for prompt in prompts]  # halves of characters, which are none, left out
+        texts = [self.world.plainly(prompt).encode(errors="ignore").decode() for prompt in prompts]  # without halves of characters
         tokens = self.tokenizer(texts, padding=True, truncation=True, max_length=self.max_tokens, return_tensors="pt")
         return tokens.to(self.device)
 
@@ -102,7 +102,7 @@ class TextEncoder(nn.Module):
 
         The heads hear the one and lose the other ("bald with long red hair"). Read without the word that won, the prompt says both.
         """
-        found, words = {}, split_words(prompt)
+        found, words = {}, split_words(self.world.plainly(prompt))
         for key, value in reading.overruled.items():
             thing = self.world.modifies.get(key)
             if thing not in reading.attributes or thing in reading.overruled:
@@ -132,7 +132,7 @@ class TextEncoder(nn.Module):
         attributes, hidden = self.world.reconcile({key: named[key] for key in self.world.attributes if key in named})
         overruled = {key: named[f"overruled {key}"] for key in self.world.attributes if f"overruled {key}" in named}
         overruled = {key: value for key, value in overruled.items() if value != attributes.get(key)} | hidden
-        ignored = tuple(w for w in split_words(prompt) if w not in self.words and w[0].isalnum())
+        ignored = tuple(w for w in split_words(self.world.plainly(prompt)) if w not in self.words and w[0].isalnum())
         return Reading(attributes, ignored, self.refusal(prompt), overruled)
 
     def refusal(self, prompt: str) -> str | None:

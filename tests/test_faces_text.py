@@ -49,6 +49,38 @@ def test_contradictions_are_read_by_the_stated_rule(prompt, attributes, overrule
     assert (reading.attributes, reading.overruled) == (attributes, overruled)
 
 
+NEITHER = {"glasses": "none", "facial_hair": "none"}
+
+
+@pytest.mark.parametrize(
+    ("prompt", "attributes"),
+    [
+        ("he hasn't got a beard", {"facial_hair": "none"}),
+        ("he lacks a moustache", {"facial_hair": "none"}),
+        ("a man who has not got any glasses", {"glasses": "none"}),
+        ("He doesn’t have any hair", {"hair_style": "bald"}),
+        ("neither glasses nor a beard", NEITHER),
+        ("Neither beard nor glasses", NEITHER),
+        ("a face without glasses or a moustache", NEITHER),
+        ("no glasses or beard", NEITHER),
+        ("no beard nor glasses", NEITHER),
+        ("a woman who isn't wearing glasses", {"glasses": "none"}),
+        ("no beard or moustache, red hair", {"facial_hair": "none", "hair_color": "red"}),
+        ("no glasses or any hat, but a beard", {"glasses": "none", "facial_hair": "beard"}),
+    ],
+)
+def test_denials_are_read(prompt, attributes):
+    reading = engines.read("faces", prompt)
+    assert reading.attributes == attributes
+    assert not {"hasn't", "lacks", "neither", "nor"} & set(reading.ignored)
+
+
+def test_captions_are_plain():
+    for i in range(2000):
+        text = faces.caption(faces.sample_label("train", i), np.random.default_rng(i))
+        assert faces.plainly(text) == text.lower()
+
+
 @pytest.mark.parametrize(
     "prompt", ["七つの顔", "🧔‍♂️🕶️", "<script>alert(1)</script>", "лицо с бородой", "a" * 200, "\x00\ufeff", "\ud800", ".,;!?"]
 )

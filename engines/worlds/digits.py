@@ -170,6 +170,11 @@ def compose(label: dict[str, str], rng: np.random.Generator, *, everything: bool
     return Caption(" ".join(text.split()), named)
 
 
+def plainly(prompt: str) -> str:
+    """The prompt: nothing of a digit can be denied."""
+    return prompt
+
+
 def reconcile(attributes: dict[str, str]) -> tuple[dict[str, str], dict[str, str]]:
     """What of a reading can be drawn, and what is set aside: no attribute of a digit hides another."""
     return attributes, {}

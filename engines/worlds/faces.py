@@ -16,9 +16,9 @@ from pathlib import Path
 import numpy as np
 
 from engines.worlds import avatars
-from engines.worlds.faces_language import INVISIBLE, compose, hidden_attributes, reconcile, vocabulary
+from engines.worlds.faces_language import INVISIBLE, compose, hidden_attributes, plainly, reconcile, vocabulary
 
-__all__ = ["caption", "compose", "load_images", "reconcile", "refusal", "sample_label", "vocabulary"]
+__all__ = ["caption", "compose", "load_images", "plainly", "reconcile", "refusal", "sample_label", "vocabulary"]
 
 name = "faces"
 title = "Cartoon faces"

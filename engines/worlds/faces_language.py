@@ -4,7 +4,7 @@
 know, negated values, "any". Every attribute draws its words from random numbers of its own, so the same seed describes two faces that
 differ in one attribute alike but for that one. Two rules settle contradictions: of two values for one attribute the first named
 counts, and what could not be seen (hair colour of a bald face without a beard, eyes behind sunglasses) is set aside. The words are in
-faces_words.toml.
+faces_words.toml. `plainly` turns denials that captions word otherwise into theirs.
 """
 
 from __future__ import annotations
@@ -43,6 +43,13 @@ VALUES = {
 }
 Rng = np.random.Generator | random.Random
 
+ARTICLE = r"(?: (?:an?|any)\b)?"
+DENIALS = (  # patterns of lower-case text, and what a caption would say; what captions do say is left alone
+    (r"\bneither\b(.*?)\bnor\b", r"no\1, no"),
+    (rf"\b(?:(?:has|have|had)(?:n't| not)\b(?: got)?|lack(?:s|ing)?|(?:does|do|did)(?:n't| not) have(?! a beard))(?! to\b){ARTICLE}", "no"),
+    (rf"\b(?!no beard or moustache)(no|without)({ARTICLE}(?: \w+){{1,2}})(?<! and)(?<! with) n?or{ARTICLE}(?= \w)", r"\1\2, \1"),
+)
+
 
 @dataclass(frozen=True)
 class Chunk:
@@ -61,6 +68,14 @@ def compose(
         caption = _compose(label, rng, 0.0 if everything else contradiction_share, everything)
         if len(caption.text) <= MAX_LENGTH and len(re.findall(r"[\w']+|[^\w\s]", caption.text)) <= MAX_WORDS:
             return caption
+
+
+def plainly(prompt: str) -> str:
+    """A prompt whose denials are worded as captions word them: "he hasn't got glasses or a beard" is "he no glasses, no beard"."""
+    text = prompt.lower().replace("’", "'")
+    for pattern, plain in DENIALS:
+        text = re.sub(pattern, plain, text)
+    return text
 
 
 def reconcile(attributes: dict[str, str]) -> tuple[dict[str, str], dict[str, str]]:
