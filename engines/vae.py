@@ -101,6 +101,7 @@ class VAEEngine(Engine):
         return self.rebuild_told(images, self.condition(prompts, (0,) * len(images)))
 
     def rebuild_told(self, images: np.ndarray, told: torch.Tensor) -> Rebuilt:
+        """`rebuild`, given what the decoder is told beside the latent, (N, D)."""
         mean, log_var = self.model.encode(to_float(images).to(self.device), told)
         code = f"{mean.shape[1]} numbers, each known only as well as its share of the bits"
         return Rebuilt(to_uint8(self.model.decode(mean, told)), (divergence(mean, log_var) / np.log(2)).cpu().numpy(), code)

@@ -268,7 +268,6 @@ def test_diffusers_opens_the_folder_and_draws_the_same_picture(guidance_scale, t
     assert farthest(engine, pipeline, num_inference_steps=4, guidance_scale=guidance_scale) <= 2
 
 
-@pytest.mark.skipif(not engines.is_trained("faces/diffusion"), reason="no weights for faces/diffusion")
 @pytest.mark.parametrize("sampler", ["DPM-Solver++", "DDIM"])
 def test_diffusers_draws_the_same_picture_with_the_shipped_weights(sampler):
     from diffusers import DiffusionPipeline
