@@ -32,6 +32,7 @@ __all__ = [
     "Request",
     "Toward",
     "available",
+    "complete",
     "engine_type",
     "is_trained",
     "load",
@@ -104,6 +105,14 @@ def load(name: str, *, device: str = "cpu", root: Path = checkpoint.ROOT) -> Eng
 def read(world: str, prompt: str | None) -> Reading:
     """What the text encoder of a world understands of a prompt, and which words it ignores."""
     return _text_encoder(world, "cpu", checkpoint.ROOT).read(prompt or "")
+
+
+def complete(world: str, prompt: str | None, seed: int) -> str:
+    """The prompt as engines draw it with a seed: enlarged by what it leaves open, in worlds where that is done.
+
+    Raises PromptError when it cannot be drawn in the world.
+    """
+    return _text_encoder(world, "cpu", checkpoint.ROOT).complete((prompt or "",), (seed,))[0]
 
 
 @lru_cache(maxsize=8)

@@ -110,7 +110,7 @@ class AutoregressiveEngine(Engine):
         h, w, _ = model.config.image_shape
         guided = params.guidance_scale != 1
         # 1. Text (doubled by "no text" when guided), random numbers, empty canvas and cache
-        text = self.text_encoder.encode(request.prompts)  # (N, D)
+        text = self.text_encoder.encode(self.told(request))  # (N, D)
         if guided:
             text = torch.cat([text, self.text_encoder.encode(("",)).expand_as(text)])  # (2 N, D)
         uniform = torch.stack([torch.rand(h * w, generator=rng) for rng in generators(request)]).to(self.device)  # (N, H * W)

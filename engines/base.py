@@ -345,6 +345,13 @@ class Engine:
             raise ValueError(f"params must be {self.params_type.__name__}, got {type(params).__name__}")
         return params
 
+    def told(self, request: Request) -> tuple[str, ...]:
+        """The prompts that pictures are drawn from: what each leaves open is decided by its picture's seed (`TextEncoder.complete`).
+
+        Where pixels must stay these decide, so prompts are left as they are. Raises PromptError when a prompt cannot be drawn.
+        """
+        return request.prompts if request.known else self.text_encoder.complete(request.prompts, request.seeds)
+
     def refuse_walk(self, request: Request) -> None:
         """Raise ValueError when the request is a walk, for engines that have nothing to walk through."""
         if request.toward:

@@ -60,7 +60,7 @@ class DiffusionEngine(Engine):
         watch = Stopwatch(self.device)
         # 1. Text, scheduler, noise
         with watch():
-            text = along(request, lambda r: self.text_encoder.encode(r.prompts), lerp)  # (N, D)
+            text = along(request, lambda r: self.text_encoder.encode(self.told(r)), lerp)  # (N, D)
             no_text = self.text_encoder.encode(("",)).expand_as(text)
             rngs = generators(request)
             scheduler = make_scheduler(params.scheduler, prediction_type="sample")  # v becomes x0 before it is asked

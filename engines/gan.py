@@ -94,7 +94,7 @@ class GANEngine(AdversarialEngine):
         params = self.params(request)
         watch = Stopwatch(self.device)
         with watch():
-            text = along(request, lambda r: self.text_encoder.encode(r.prompts), lerp)  # (N, D)
+            text = along(request, lambda r: self.text_encoder.encode(self.told(r)), lerp)  # (N, D)
             z = params.truncation_psi * draw_noise((self.model.config.latent_dim,), request)  # (N, latent_dim)
         if known := self.known(request):
             text = normal(text)

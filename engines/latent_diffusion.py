@@ -23,7 +23,7 @@ from engines.autoencoder import Autoencoded
 from engines.base import Engine, Frame, Rebuilt, Request, Stopwatch, generators, guidance_slider, join, own_pictures, paste
 from engines.diffusion import DiffusionParams, steps_slider
 from engines.images import enlarge, fill_unknown, known_places, to_float, to_uint8
-from engines.walk import draw_noise, lerp, shares_of
+from engines.walk import draw_noise, far_end, lerp, shares_of
 
 SIGMAS = (0.03, 20.0)  # noise over signal of the last step and of the first
 
@@ -97,13 +97,13 @@ class LatentDiffusionEngine(Engine):
 
         params = self.params(request)
         guided = params.guidance_scale != 1
-        prompts = ("",) * (request.num_images if guided else 0) + request.prompts
-        if request.toward:
-            prompts += (request.toward.prompt or "",) * request.num_images
-        num_texts = len(prompts) // request.num_images  # of one picture
         watch = Stopwatch(self.device)
         # 1. Text (after "no text" when guided, before the far end's on a walk), scheduler, noise
         with watch():
+            prompts = ("",) * (request.num_images if guided else 0) + self.told(request)
+            if request.toward:
+                prompts += self.told(far_end(request)) * request.num_images
+            num_texts = len(prompts) // request.num_images  # of one picture
             text, mask = self.text_encoder.encode_words(prompts)  # (num_texts * N, L, D), (num_texts * N, L)
             rngs = generators(request)
             scheduler = make_scheduler(params.scheduler, prediction_type="v_prediction", sigmas=SIGMAS)

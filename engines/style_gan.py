@@ -112,11 +112,11 @@ class StyleGANEngine(AdversarialEngine):
 
     def _style(self, request: Request, params: StyleGANParams) -> torch.Tensor:
         z = randn((self.latent_dim,), generators(request))
-        return self.map(z, request.prompts, truncation_psi=params.truncation_psi)
+        return self.map(z, self.told(request), truncation_psi=params.truncation_psi)
 
     def _styles_of_walk(self, request: Request, params: StyleGANParams) -> torch.Tensor:
         """Styles w (N, style_dim) of the vectors z between a walk's ends, which go round, and of the texts between, which go straight."""
-        z, text = draw_noise((self.latent_dim,), request), along(request, lambda r: self.text_encoder.encode(r.prompts), lerp)
+        z, text = draw_noise((self.latent_dim,), request), along(request, lambda r: self.text_encoder.encode(self.told(r)), lerp)
         average = self._average_styles(text)
         return average + params.truncation_psi * (self.model.generator.map(z.to(self.device), text) - average)
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from safetensors.torch import save_file
@@ -96,6 +97,27 @@ class TextEncoder(nn.Module):
         """What the encoder understood of a prompt, which words it does not know, and what is overruled."""
         reading = self.read_all((prompt,))[0]
         return replace(reading, overruled=self._overruled_with(prompt, reading) | reading.overruled)
+
+    def complete(self, prompts: tuple[str, ...], seeds: tuple[int, ...]) -> tuple[str, ...]:
+        """The prompts, and after each what it leaves open, as chance has it with its seed; phrases that are too much are left out.
+
+        Where a text says nothing a network draws what is likeliest too often, and small parts most of all. To enlarge a prompt before it
+        is drawn makes pictures more varied (prompt expansion, Datta et al. 2023, arXiv:2312.16720); here a world's `supplement` does
+        it, without a language model. Of two values for one attribute the first counts, so nothing asked for is lost. Raises PromptError
+        like `encode`.
+        """
+        self._unique(prompts)
+        if not self.world.completes:
+            return prompts
+        completed = []
+        for prompt, seed, reading in zip(prompts, seeds, self.read_all(prompts), strict=True):
+            for phrase in self.world.supplement(reading.attributes, np.random.default_rng(seed)):
+                longer = f"{prompt}, {phrase}" if prompt else phrase
+                if len(self.tokenizer(self.world.plainly(longer)).input_ids) > self.max_tokens:
+                    break
+                prompt = longer
+            completed.append(prompt)
+        return tuple(completed)
 
     def _overruled_with(self, prompt: str, reading: Reading) -> dict[str, str]:
         """What is overruled together with something said of it, as the style of hair whose colour is.

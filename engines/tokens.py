@@ -200,7 +200,7 @@ class TokenEngine(Engine):
         transformer, n = self.model.transformer, request.num_images
         guided = params.guidance_scale != 1
         # 1. Text (followed by "no text" when guided) and random numbers
-        prompts = request.prompts + ("",) * (n if guided else 0)
+        prompts = self.told(request) + ("",) * (n if guided else 0)
         text, mask = self.text_encoder.encode_words(prompts)  # (N or 2 N, L, D), (N or 2 N, L)
         count, size = transformer.num_patches, transformer.patch_size
         uniform = torch.stack([torch.rand(count, size, generator=rng) for rng in generators(request)]).to(self.device)  # (N, P, S)

@@ -40,8 +40,12 @@ def along(request: Request, make: Callable[[Request], torch.Tensor], mix: Mix) -
     if request.toward is None:
         return make(request)
     near = dataclasses.replace(request, num_images=1, toward=None)
-    far = dataclasses.replace(near, prompt=request.toward.prompt, seed=request.toward.seed)
-    return mix(make(near), make(far), shares_of(request))
+    return mix(make(near), make(far_end(request)), shares_of(request))
+
+
+def far_end(request: Request) -> Request:
+    """What a walk ends at, one picture."""
+    return dataclasses.replace(request, prompt=request.toward.prompt, seed=request.toward.seed, num_images=1, toward=None)
 
 
 def draw_noise(shape: tuple[int, ...], request: Request, rngs: list[torch.Generator] | None = None) -> torch.Tensor:

@@ -128,13 +128,16 @@ class Pane:
 
 
 class Comparison:
-    """An order on its way through the engines. `message` says why nothing was drawn."""
+    """An order on its way through the engines.
+
+    supplement: what the first picture's seed decided of what the prompt leaves open. message: why nothing was drawn.
+    """
 
     def __init__(self, order: Order):
         self.order = order
         self.state = State.IDLE
         self.reading: Reading | None = None
-        self.message = ""
+        self.supplement = self.message = ""
         self.panes = [Pane(name) for name in engines.available(order.world)]
 
     @property
@@ -235,8 +238,11 @@ def contained(report: Callable[[str], None]) -> Iterator[None]:
 
 def _read(comparison: Comparison, machine: Machine) -> None:
     with contained(lambda message: setattr(comparison, "message", message)):
-        comparison.reading = machine.read(comparison.order.world, comparison.order.prompt)
+        order = comparison.order
+        comparison.reading = machine.read(order.world, order.prompt)
         comparison.message = comparison.reading.refusal or ""
+        if not (comparison.message or order.known):  # pixels that must stay decide
+            comparison.supplement = machine.complete(order.world, order.prompt, order.seed).removeprefix(order.prompt).removeprefix(", ")
 
 
 def _work(comparison: Comparison, pane: Pane, machine: Machine, stop: threading.Event) -> State:

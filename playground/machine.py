@@ -19,8 +19,8 @@ NUM_THREADS = 2  # of torch; fixed, so that figures and pictures do not depend o
 class Machine:
     """Takes jobs from any number of visitors and does them one at a time, first come, first served.
 
-    So every engine's clock runs alone. Engines and judges are loaded when first needed and then kept; `engine`, `judge` and
-    `read` are to be called from within a job. The arguments are where they come from.
+    So every engine's clock runs alone. Engines and judges are loaded when first needed and then kept; `engine`, `judge`, `read` and
+    `complete` are to be called from within a job. The arguments are where they come from.
     """
 
     def __init__(
@@ -29,10 +29,11 @@ class Machine:
         load_engine: Callable[[str], Engine] = engines.load,
         load_judge: Callable[[str], Any] = judges.load,
         read: Callable[[str, str], Reading] = engines.read,
+        complete: Callable[[str, str, int], str] = engines.complete,
     ):
         self._executor = ThreadPoolExecutor(1, "machine", initializer=torch.set_num_threads, initargs=(NUM_THREADS,))
         self._load_engine, self._load_judge = load_engine, load_judge
-        self.read = read
+        self.read, self.complete = read, complete
         self._engines: dict[str, Engine] = {}
         self._judges: dict[str, Any] = {}
 

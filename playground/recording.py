@@ -40,6 +40,7 @@ def record(comparison: Comparison) -> dict[str, Any]:
         "state": comparison.state,
         "message": comparison.message,
         "reading": asdict(comparison.reading) if comparison.reading else None,
+        "supplement": comparison.supplement,
         "engines": {pane.name: _figures(pane, order.settings.get(pane.family, {})) for pane in comparison.panes},
         "versions": {"python": platform.python_version(), **{name: version(name) for name in LIBRARIES}},
         "machine": platform.machine(),

@@ -59,4 +59,4 @@ def fake_read(world: str, prompt: str) -> Reading:
 
 
 def make_machine(load_engine: Callable = Fake, load_judge: Callable = lambda world: FakeJudge()) -> Machine:
-    return Machine(load_engine=load_engine, load_judge=load_judge, read=fake_read)
+    return Machine(load_engine=load_engine, load_judge=load_judge, read=fake_read, complete=lambda world, prompt, seed: prompt)

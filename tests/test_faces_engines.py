@@ -286,7 +286,7 @@ def farthest(engine, pipeline, *, num_inference_steps, guidance_scale, scheduler
     latents = torch.stack([torch.randn(frame.extra["latents"].shape[1:], generator=torch.Generator().manual_seed(s)) for s in (9, 10)])
     pipeline.set_progress_bar_config(disable=True)
     theirs = pipeline(
-        [PROMPT] * 2,
+        list(engine.told(ask(engine, seed=9, num_images=2))),
         latents=latents,
         num_inference_steps=num_inference_steps,
         guidance_scale=guidance_scale,

@@ -36,6 +36,7 @@ readable digit. Not for recognising, forging or judging anybody's handwriting; a
 text_model = "clip"  # kind of text encoder, see `engines.text`
 contradictions = False  # whether prompts may ask for two values of an attribute
 modifies: dict[str, str] = {}  # attributes that describe what another one names
+completes = False  # whether prompts are enlarged by what they leave open; few captions of digits name everything
 splits = ("train", "validation", "test")
 
 # Stroke attributes: value = labels[number of thresholds passed].

@@ -16,9 +16,9 @@ from pathlib import Path
 import numpy as np
 
 from engines.worlds import avatars
-from engines.worlds.faces_language import INVISIBLE, compose, hidden_attributes, plainly, reconcile, vocabulary
+from engines.worlds.faces_language import INVISIBLE, briefly, compose, hidden_attributes, plainly, reconcile, vocabulary
 
-__all__ = ["caption", "compose", "load_images", "plainly", "reconcile", "refusal", "sample_label", "vocabulary"]
+__all__ = ["caption", "compose", "load_images", "plainly", "reconcile", "refusal", "sample_label", "supplement", "vocabulary"]
 
 name = "faces"
 title = "Cartoon faces"
@@ -52,6 +52,7 @@ cartoons with a small fixed set of traits; they say nothing about real people. N
 text_model = "t5"  # kind of text encoder, see `engines.text`
 contradictions = True  # whether prompts may ask for two values of an attribute
 modifies = {"hair_color": "hair_style"}  # attributes that describe what another one names, as in "long red hair"
+completes = True  # whether prompts are enlarged by what they leave open (see `supplement`)
 splits = ("train", "validation", "test", "held_out")
 SPLIT_SIZES = {"train": 60_000, "validation": 5_000, "test": 10_000, "held_out": 5_000}
 
@@ -134,6 +135,11 @@ def random_label(rng: np.random.Generator, named: dict[str, str] | None = None) 
         label = hide(_sample_values(rng) | named)
         if named.items() <= label.items():
             return label
+
+
+def supplement(named: dict[str, str], rng: np.random.Generator) -> list[str]:
+    """Phrases for what a prompt that names these attributes leaves open, a value by chance for each (see `random_label`)."""
+    return briefly(random_label(rng, named), attributes.keys() - named.keys())
 
 
 def sample_label(split: str, index: int) -> dict[str, str]:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import random
 import re
 import tomllib
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -41,6 +41,7 @@ VALUES = {
     **{key: tuple(WORDS[key]["words"]) for key in ("hair_color", "skin_tone", "clothes", "clothes_color", "background")},
     **{key: tuple(values) for key, values in PHRASES.items()},
 }
+COLORS = ("hair_color", "skin_tone", "clothes_color", "background")
 Rng = np.random.Generator | random.Random
 
 ARTICLE = r"(?: (?:an?|any)\b)?"
@@ -93,6 +94,32 @@ def hidden_attributes(attributes: dict[str, str]) -> set[str]:
     if attributes.get("glasses") == "sunglasses":
         hidden.add("eyes")
     return hidden
+
+
+def briefly(label: dict[str, str], keys: Collection[str]) -> list[str]:
+    """What captions call these attributes of a face, the same few words every time, the small parts of a face first.
+
+    Hair and clothes are named with their colours, so that neither is taken for another one.
+    """
+    small = ("eyebrows", "mouth", "eyes", "glasses", "facial_hair")
+    phrases = {key: _first(PHRASES[key][label[key]]) for key in small if label[key] in PHRASES[key]}
+    words = {key: WORDS[key]["words"][label[key]][0] for key in COLORS if label[key] in WORDS[key]["words"]}
+    groups = [((key,), phrase) for key, phrase in phrases.items()]
+    if label["hair_style"] != "bald":
+        shape = WORDS["hair_style"]["words"][label["hair_style"]][0]
+        groups.append((("hair_style", "hair_color"), f"{words['hair_color']} {shape} hair"))
+    elif label["facial_hair"] == "none":
+        groups.append((("hair_style",), "bald"))
+    else:
+        groups.append((("hair_style", "hair_color"), f"bald, {words['hair_color']} {phrases['facial_hair']}"))
+    groups.append((("clothes", "clothes_color"), f"{words['clothes_color']} {WORDS['clothes']['words'][label['clothes']][0]}"))
+    groups += [(("skin_tone",), f"{words['skin_tone']} skin"), (("background",), f"{words['background']} background")]
+    return [phrase for group, phrase in groups if not set(group).isdisjoint(keys)]
+
+
+def _first(kinds: dict[str, list[str]]) -> str:
+    """The first way to name a thing, without its article."""
+    return re.sub(r"^an? ", "", (kinds.get("thing") or kinds["worn"])[0])
 
 
 def _compose(label: dict[str, str], rng: np.random.Generator, contradiction_share: float, everything: bool) -> Caption:

@@ -77,7 +77,7 @@ def inspect(machine: Machine, comparison: Comparison, name: Any, place: Any) -> 
     engine = machine.engine(pane.name)
     if not engine.inspects:
         raise ValueError(f"{pane.name} does not draw piece by piece")
-    return engine.inspect(pane.film.last, comparison.order.prompt, place)
+    return engine.inspect(pane.film.last, engine.told(comparison.order.request())[0], place)
 
 
 def check(machine: Machine, comparison: Comparison) -> list[Checked]:

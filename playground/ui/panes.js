@@ -132,7 +132,7 @@ function showStatus(view) {
   };
   setText(status, texts[view.state]);
   if (stage.dataset.state !== view.state) stage.dataset.state = view.state;
-  if (differs(reading, [view.state, view.understood, view.overruled, view.ignored])) showReading(view);
+  if (differs(reading, [view.state, view.understood, view.overruled, view.ignored, view.supplement])) showReading(view);
 }
 
 function showReading(view) {
@@ -145,6 +145,7 @@ function showReading(view) {
     ...view.ignored.map((word) => make("li", { class: "ignored" }, "ignored: ", make("s", { text: word }))),
   ];
   if (["drawing", "done"].includes(view.state) && !words.length) words.push(make("li", { class: "understood", text: "nothing asked: anything goes" }));
+  if (view.supplement) words.push(make("li", { class: "rule", text: `${view.columns === 1 ? "The seed" : "The first picture's seed"} adds: ${view.supplement}.` }));
   reading.replaceChildren(...words);
 }
 

@@ -87,6 +87,7 @@ def view(comparison: Comparison, *, run: str = "", started: float = 0.0, linked:
         "understood": reading.attributes if reading else {},
         "ignored": list(reading.ignored) if reading else [],
         "overruled": reading.overruled if reading else {},
+        "supplement": comparison.supplement,
         "columns": order.num_images,
         "link": link.write(order) if linked else "",
         "panes": [{**_view_pane(pane), "kept": _kept(pane, order)} for pane in comparison.panes],
