@@ -46,7 +46,7 @@ class LatentDiffusionParams(DiffusionParams):
     """Settings of a latent diffusion engine."""
 
     num_inference_steps: int = steps_slider(10)
-    guidance_scale: float = guidance_slider(3.5, 10.0)
+    guidance_scale: float = guidance_slider(2.5, 10.0)
 
 
 class LatentDiffusionEngine(Engine):

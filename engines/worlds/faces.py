@@ -129,11 +129,15 @@ def _draw(split: str, index: int) -> np.ndarray:
 
 
 def random_label(rng: np.random.Generator, named: dict[str, str] | None = None) -> dict[str, str]:
-    """Any combination of values that a picture can show, common ones more often; nothing hides those that are named."""
+    """Any combination of values that a picture can show, common ones more often; nothing hides those that are named.
+
+    Where the colour of hair is named, there is hair: captions name the colour of a mere beard with what has it.
+    """
     named = {key: value for key, value in (named or {}).items() if (key, value) not in INVISIBLE}
+    has_hair = "hair_color" in named and "hair_style" not in named
     while True:
         label = hide(_sample_values(rng) | named)
-        if named.items() <= label.items():
+        if named.items() <= label.items() and not (has_hair and label["hair_style"] == "bald"):
             return label
 
 
