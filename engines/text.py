@@ -113,7 +113,7 @@ class TextEncoder(nn.Module):
         for prompt, seed, reading in zip(prompts, seeds, self.read_all(prompts), strict=True):
             for phrase in self.world.supplement(reading.attributes, np.random.default_rng(seed)):
                 longer = f"{prompt}, {phrase}" if prompt else phrase
-                if len(self.tokenizer(self.world.plainly(longer)).input_ids) > self.max_tokens:
+                if len(self.tokenizer(self.world.plainly(longer), verbose=False).input_ids) > self.max_tokens:
                     break
                 prompt = longer
             completed.append(prompt)

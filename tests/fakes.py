@@ -58,5 +58,9 @@ def fake_read(world: str, prompt: str) -> Reading:
     return Reading({"digit": "7", "thickness": "bold"} if prompt else {}, ("unicorn",) if "unicorn" in prompt else (), refusal)
 
 
+def fake_complete(world: str, prompt: str, seed: int) -> str:
+    return f"{prompt}, number {seed}" if prompt else f"number {seed}"
+
+
 def make_machine(load_engine: Callable = Fake, load_judge: Callable = lambda world: FakeJudge()) -> Machine:
-    return Machine(load_engine=load_engine, load_judge=load_judge, read=fake_read, complete=lambda world, prompt, seed: prompt)
+    return Machine(load_engine=load_engine, load_judge=load_judge, read=fake_read, complete=fake_complete)

@@ -18,7 +18,7 @@ from fakes import NAMES, WORLD, Fake, make_machine
 from PIL import Image
 
 import engines
-from engines import CheckpointError, Frame, checkpoint, worlds
+from engines import CheckpointError, Frame, Known, checkpoint, worlds
 from playground import compare as compare_module
 from playground import recording
 from playground.compare import MAX_PICTURES, PACES, REAL_TIME, SLOW_MOTION, STEP_BY_STEP, Order, State, compare, show_times
@@ -45,6 +45,16 @@ def test_engines_take_turns_in_order():
     assert [pane.name for pane in comparison.panes] == NAMES
     assert drawing == [name for name in NAMES for _ in range(3)]
     assert all(pane.state == State.DONE and pane.shown.step == 3 for pane in comparison.panes)
+
+
+@pytest.mark.parametrize("prompt", ["a bold 7", ""])
+def test_what_the_first_pictures_seed_adds_is_told(prompt):
+    comparison = finish(Order(WORLD, prompt, seed=3, num_images=2))
+    assert comparison.supplement == "number 3"
+    assert view(comparison)["supplement"] == recording.record(comparison)["supplement"] == "number 3"
+    known = Known(np.zeros((1, 28, 28, 1), np.uint8), np.ones((1, 28, 28), bool))
+    assert finish(Order(WORLD, prompt, seed=3, known=known)).supplement == ""
+    assert finish(Order(WORLD, "42", seed=3)).supplement == ""  # refused
 
 
 def test_two_visitors_never_run_at_once():
