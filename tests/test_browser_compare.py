@@ -21,7 +21,8 @@ def test_draw_and_look_back(open_page, fake_address):
     assert len(pixels(tab)) == 16
     for title in ("VAE", "GAN", "Autoregressive", "Diffusion"):
         assert tab.get_by_role("img", name=re.compile(f"^{title}, 4 pictures: a bold 7")).is_visible()
-    assert tab.get_by_role("list", name="Words of the prompt").inner_text().split("\n") == ["digit 7", "thickness bold", "ignored: unicorn"]
+    words = tab.get_by_role("list", name="Words of the prompt").inner_text().split("\n")
+    assert words == ["digit 7", "thickness bold", "ignored: unicorn", "The first picture's seed adds: number 7."]
     pane = tab.get_by_role("article", name="Diffusion")
     assert "30 ms" in pane.inner_text()
     assert "50 %" in pane.inner_text()
