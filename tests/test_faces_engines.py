@@ -31,11 +31,7 @@ def test_saved_engines_load_and_draw_the_same(name, tmp_path):
             weights.copy_(weights.half())
     engine.save_model(tmp_path)
     again = type(engine)(type(engine).load_model(tmp_path), engine.text_encoder)
-    saved, loaded = engine.model.state_dict(), again.model.state_dict()
-    assert saved.keys() == loaded.keys()
-    assert all(torch.equal(saved[key], loaded[key]) for key in saved)
-    images = (last(one.generate(ask(one, seed=3))).images.astype(int) for one in (engine, again))
-    assert np.abs(np.subtract(*images)).max() <= 1  # products may be rounded otherwise where weights lie otherwise in memory
+    assert np.array_equal(last(again.generate(ask(again, seed=3))).images, last(engine.generate(ask(engine, seed=3))).images)
 
 
 # VAE

@@ -6,6 +6,7 @@ from functools import lru_cache
 
 import torch
 from diffusers import AutoencoderDC
+from diffusers.models.attention_processor import AttnProcessor2_0
 
 from engines import Engine, autoregressive, diffusion, gan, latent_diffusion, style_gan, text, tokens, vae, worlds
 from engines.networks import conv_gan, conv_vae, fsq, linear_vae, pixel_unet, row_pixelcnn, token_transformer
@@ -50,6 +51,7 @@ def small_vae() -> conv_vae.ConvVAE:
 
 def latent_denoiser() -> latent_diffusion.LatentDenoiser:
     transformer = latent_networks.make_transformer((8, 8, 4), heads=2, head_dim=16, layers=2, text_dim=32)
+    transformer.set_attn_processor(AttnProcessor2_0())  # as a loaded one has; that of training rounds otherwise
     torch.nn.init.normal_(transformer.proj_out.weight, std=0.5)  # a fresh one hears nothing of the text
     return latent_diffusion.LatentDenoiser(transformer, small_autoencoder())
 
