@@ -68,9 +68,14 @@ class TextEncoder(nn.Module):
 
     def tokenize(self, prompts: list[str]) -> Any:
         """Token ids and attention mask, (N, T) each."""
-        texts = [self.world.plainly(prompt).encode(errors="ignore").decode() for prompt in prompts]  # without halves of characters
-        tokens = self.tokenizer(texts, padding=True, truncation=True, max_length=self.max_tokens, return_tensors="pt")
+        tokens = self.tokenizer(
+            list(map(self._plain, prompts)), padding=True, truncation=True, max_length=self.max_tokens, return_tensors="pt"
+        )
         return tokens.to(self.device)
+
+    def _plain(self, prompt: str) -> str:
+        """A prompt as it is tokenized, without halves of characters."""
+        return self.world.plainly(prompt).encode(errors="ignore").decode()
 
     def forward(self, prompts: list[str]) -> torch.Tensor:
         """Prompts -> embeddings (N, D) of mean 0 and variance 1."""
@@ -113,7 +118,7 @@ class TextEncoder(nn.Module):
         for prompt, seed, reading in zip(prompts, seeds, self.read_all(prompts), strict=True):
             for phrase in self.world.supplement(reading.attributes, np.random.default_rng(seed)):
                 longer = f"{prompt}, {phrase}" if prompt else phrase
-                if len(self.tokenizer(self.world.plainly(longer), verbose=False).input_ids) > self.max_tokens:
+                if len(self.tokenizer(self._plain(longer), verbose=False).input_ids) > self.max_tokens:
                     break
                 prompt = longer
             completed.append(prompt)

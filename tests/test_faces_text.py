@@ -89,6 +89,7 @@ def test_strange_prompts_are_read_as_far_as_understood(prompt):
     reading = engines.read("faces", prompt)
     assert reading.attributes == {}
     assert reading.refusal is None
+    assert engines.complete("faces", prompt, 3).startswith(prompt)
 
 
 def test_what_a_prompt_leaves_open_is_decided_by_the_seed():
