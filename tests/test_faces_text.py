@@ -68,6 +68,11 @@ NEITHER = {"glasses": "none", "facial_hair": "none"}
         ("a woman who isn't wearing glasses", {"glasses": "none"}),
         ("no beard or moustache, red hair", {"facial_hair": "none", "hair_color": "red"}),
         ("no glasses or any hat, but a beard", {"glasses": "none", "facial_hair": "beard"}),
+        ("I don't want glasses", {"glasses": "none"}),
+        ("please don't give her glasses", {"glasses": "none"}),
+        ("I do not want him to have a beard", {"facial_hair": "none"}),
+        ("never give him a moustache or glasses", NEITHER),
+        ("no open mouth", {"mouth": "neutral"}),
     ],
 )
 def test_denials_are_read(prompt, attributes):

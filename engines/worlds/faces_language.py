@@ -45,9 +45,16 @@ COLORS = ("hair_color", "skin_tone", "clothes_color", "background")
 Rng = np.random.Generator | random.Random
 
 ARTICLE = r"(?: (?:an?|any)\b)?"
+ABSENT = "(?:sun)?glasses|specs|spectacles|beard|mou?stache|goatee|facial hair"  # what captions say "no" to
 DENIALS = (  # patterns of lower-case text, and what a caption would say; what captions do say is left alone
     (r"\bneither\b(.*?)\bnor\b", r"no\1, no"),
     (rf"\b(?:(?:has|have|had)(?:n't| not)\b(?: got)?|lack(?:s|ing)?|(?:does|do|did)(?:n't| not) have(?! a beard))(?! to\b){ARTICLE}", "no"),
+    (
+        r"\b(?:(?:do|does|did)(?:n't| not)|never) (?:want|give|draw|add|let)(?: (?:her|him|them|it))?(?: to)?(?: (?:have|wear))?"
+        rf"{ARTICLE} (?=(?:{ABSENT})\b)",
+        "no ",
+    ),
+    (r"\b(?:no open mouth|mouth (?:is )?not open|mouth isn't open)\b", "mouth closed"),
     (rf"\b(?!no beard or moustache)(no|without)({ARTICLE}(?: \w+){{1,2}})(?<! and)(?<! with) n?or{ARTICLE}(?= \w)", r"\1\2, \1"),
 )
 
