@@ -38,6 +38,12 @@ def test_quality_against_time_has_every_engine_and_diffusion_at_all_its_steps():
     ]
 
 
+def test_whiskers_end_on_the_logarithmic_axis():
+    measured = {"speed": {"gan": {"seconds": figure(0.01)}}, "quality": {"gan": {"fd_ratio": figure(1.9, -0.4, 4.1)}}}
+    (point,) = points(charts.quality_against_time(measured))
+    assert (point["low"], point["distance"], point["high"]) == (charts.LOWEST, 1.9, 4.1)
+
+
 @pytest.mark.parametrize(("row", "best", "places"), [("quality", 1.0, [1, 0.5, 0]), ("control", 1.0, [0, 1 / 3, 1])])
 def test_rows_run_in_the_direction_of_their_words(row, best, places):
     """Distances on a logarithmic scale, the smallest at the end of "Exceptional"; counts as they are."""

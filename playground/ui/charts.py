@@ -23,6 +23,7 @@ RATES = {"low": "#0d9488", "recipe's": "#7c7567", "high": "#c2691c"}  # of the l
 DDIM_CIFAR10 = {10: 13.36, 20: 6.84, 50: 4.67, 100: 4.16, 1000: 4.04}  # FID by steps, Song et al. 2020, arXiv:2010.02502, table 1
 SERIES = ("here (FD, × real)", "DDIM, CIFAR-10 (FID)")
 HEIGHT = 300  # pixels
+LOWEST = 0.25  # × real, where whiskers end that would go to 0 and below: a logarithmic axis has neither
 
 NAMES = ("Quality against time", "Diffusion: fewer steps", "Seven rows at a glance", "What became of nine short trainings")
 CURVES = tuple(f"{title(family)}: loss in nine short trainings" for family in FAMILIES)
@@ -201,7 +202,7 @@ def _steps(seconds: dict[str, Figure]) -> list[int]:
 
 
 def _point(family: str, note: str, seconds: Figure, quality: Figure) -> dict[str, Any]:
-    low, high = (quality.value if end is None else end for end in (quality.low, quality.high))
+    low, high = (quality.value if end is None else max(end, LOWEST) for end in (quality.low, quality.high))
     return {"engine": title(family), "note": note, "seconds": seconds.value, "distance": quality.value, "low": low, "high": high}
 
 
