@@ -104,7 +104,7 @@ class TextEncoder(nn.Module):
         return replace(reading, overruled=self._overruled_with(prompt, reading) | reading.overruled)
 
     def complete(self, prompts: tuple[str, ...], seeds: tuple[int, ...]) -> tuple[str, ...]:
-        """The prompts, and after each what it leaves open, as chance has it with its seed; phrases that are too much are left out.
+        """The prompts, and after each what it leaves open, as chance has it with its seed; phrases that do not fit are left out.
 
         Where a text says nothing a network draws what is likeliest too often, and small parts most of all. To enlarge a prompt before it
         is drawn makes pictures more varied (prompt expansion, Datta et al. 2023, arXiv:2312.16720); here a world's `supplement` does
@@ -118,9 +118,8 @@ class TextEncoder(nn.Module):
         for prompt, seed, reading in zip(prompts, seeds, self.read_all(prompts), strict=True):
             for phrase in self.world.supplement(reading.attributes, np.random.default_rng(seed)):
                 longer = f"{prompt}, {phrase}" if prompt else phrase
-                if len(self.tokenizer(self._plain(longer), verbose=False).input_ids) > self.max_tokens:
-                    break
-                prompt = longer
+                if len(self.tokenizer(self._plain(longer), verbose=False).input_ids) <= self.max_tokens:
+                    prompt = longer
             completed.append(prompt)
         return tuple(completed)
 

@@ -174,3 +174,14 @@ def test_prompts_cover_every_value():
 
 def test_the_world_is_found_by_name():
     assert worlds.load("faces") is faces
+
+
+def test_what_the_seed_adds_is_no_pair_that_is_held_out():
+    """Unless it was named: pictures are compared with real ones that never show such a pair."""
+    pair = {"clothes": "hoodie", "clothes_color": "pink"}
+    completed = [faces.random_label(np.random.default_rng(seed), {"hair_style": "mohawk"}) for seed in range(1000)]
+    assert not any(map(faces.is_held_out, completed))
+    assert {label["glasses"] for label in completed} == set(faces.attributes["glasses"]) - {"round"}
+    assert all(map(faces.is_held_out, (faces.random_label(np.random.default_rng(seed), pair) for seed in range(20))))
+    free = [faces.random_label(np.random.default_rng(seed)) for seed in range(1000)]
+    assert 0.1 < np.mean(list(map(faces.is_held_out, free))) < 0.25

@@ -126,7 +126,8 @@ def commit() -> str:
         short = subprocess.run(
             ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True, cwd=Path(__file__).parent
         ).stdout
-        changed = subprocess.run(["git", "diff", "--quiet", "HEAD", "--", ":/*.py"], cwd=Path(__file__).parent, check=False).returncode
+        tracked = ["git", "diff", "--quiet", "HEAD", "--", ":/*.py", ":/*.toml"]  # words of captions are in tables
+        changed = subprocess.run(tracked, cwd=Path(__file__).parent, check=False).returncode
     except (OSError, subprocess.CalledProcessError):
         return UNKNOWN
     return short.strip() + ("+" if changed else "")

@@ -129,15 +129,19 @@ def _draw(split: str, index: int) -> np.ndarray:
 
 
 def random_label(rng: np.random.Generator, named: dict[str, str] | None = None) -> dict[str, str]:
-    """Any combination of values that a picture can show, common ones more often; nothing hides those that are named.
+    """Any combination of values that a picture can show, common ones more often.
 
-    Where the colour of hair is named, there is hair: captions name the colour of a mere beard with what has it.
+    Where some are named, even none of them, the others are as in training images: nothing hides what is named, and no held-out pair comes
+    in that was not named. Where the colour of hair is named, there is hair: captions name the colour of a mere beard with what has it.
     """
+    asked_for_pair = named is None or is_held_out(named)
     named = {key: value for key, value in (named or {}).items() if (key, value) not in INVISIBLE}
     has_hair = "hair_color" in named and "hair_style" not in named
     while True:
         label = hide(_sample_values(rng) | named)
-        if named.items() <= label.items() and not (has_hair and label["hair_style"] == "bald"):
+        if has_hair and label["hair_style"] == "bald":
+            continue
+        if named.items() <= label.items() and (asked_for_pair or not is_held_out(label)):
             return label
 
 

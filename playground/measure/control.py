@@ -131,7 +131,7 @@ def any_subset(bench: Bench, name: str) -> Test:
         where = left_open[chosen]
         return float(drawn[chosen][where].sum() / np.broadcast_to(real, drawn.shape)[chosen][where].sum())
 
-    method = f"variety (1 - sum of squared shares) of attributes that n prompts leave open, {SEEDS} seeds each, over that of real images"
+    method = f"chance that two pictures differ in an attribute that n prompts leave open, {SEEDS} seeds each, over that of real images"
     return checks | {"any subset, variety": Check(resampled(bench, share, len(few), method, unit="× real"), VARIETY)}
 
 
@@ -328,9 +328,9 @@ def border_steps(images: np.ndarray, mask: np.ndarray) -> np.ndarray:
 
 
 def variety(values: np.ndarray, count: int) -> float:
-    """Chance that two of the values (N,), indices below `count`, differ (Simpson 1949)."""
+    """Chance that two of the values (N,), indices below `count`, differ, without bias for few of them (Simpson 1949)."""
     shares = np.bincount(values, minlength=count) / len(values)
-    return float(1 - (shares**2).sum())
+    return float((1 - (shares**2).sum()) * len(values) / (len(values) - 1))
 
 
 def adherence_check(bench: Bench, wanted: np.ndarray, found: np.ndarray, method: str) -> Check:

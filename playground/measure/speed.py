@@ -17,7 +17,7 @@ from playground import metrics
 from playground.figures import Figure
 from playground.judges import SPACES
 from playground.machine import threads_for
-from playground.measure.bench import Bench
+from playground.measure.bench import MIN_IMAGES, Bench
 from playground.measure.quality import ratio_figure
 
 ROW = "speed"
@@ -65,7 +65,8 @@ def measure_sweep(bench: Bench, name: str) -> dict[str, Figure]:
     fields = {field.name: field for field in dataclasses.fields(engine.params_type)}
     if STEPS not in fields:
         return {}
-    limits, count = fields[STEPS].metadata, bench.num_images // (1 if bench.quick else FEWER)
+    limits = fields[STEPS].metadata
+    count = bench.num_images if bench.quick else max(MIN_IMAGES, bench.num_images // FEWER)
     ratios, named = {}, {}
     for steps in sorted({*(QUICK_SWEEP if bench.quick else SWEEP), fields[STEPS].default}):
         if not limits["minimum"] <= steps <= limits["maximum"]:
