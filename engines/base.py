@@ -127,7 +127,7 @@ def _kind(value: Any) -> str:
 class Request:
     """What a visitor asks for.
 
-    prompt: text, one text per image (a tuple), or None or "" for an unconditional picture. At most 200 characters.
+    prompt: text, one text per image (a tuple), or None or "" for any picture of the world. At most 200 characters.
     seed: 0 ... 2**31 - 1. Image i depends on seed + i alone.
     num_images: 1 ... 256.
     params: an instance of the engine's `params_type`, or None for its defaults.

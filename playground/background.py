@@ -8,6 +8,8 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -24,7 +26,8 @@ class Job:
     log: Path
     owner: str = ""
     started: float = field(default_factory=time.time)
-    stopped: bool = False  # by `Background.stop` or `stop_all`
+    stopped: bool = False  # before it had ended by itself
+    watchers: int = 0  # see `Background.watching`
 
     @property
     def running(self) -> bool:
@@ -45,16 +48,18 @@ class Background:
 
     def __init__(self, folder: Path):
         """folder: for logs."""
-        self._folder, self._lock, self._joining = folder, threading.Lock(), threading.Lock()
+        self._folder, self._lock = folder, threading.RLock()
         self.job: Job | None = None  # the last one
         atexit.register(self.stop_all)
 
-    def start(self, name: str, arguments: list[str], *, owner: str = "") -> Job:
-        """Run `python -m <arguments>` in the repository's folder. Raises Busy while another command runs."""
+    def start(self, name: str, arguments: list[str], *, owner: str = "", clear: Path | None = None) -> Job:
+        """Run `python -m <arguments>` in the repository's folder. clear: a folder that is emptied before. Raises Busy if another runs."""
         with self._lock:
             if self.job and self.job.running:
                 minutes = (time.time() - self.job.started) / 60
                 raise Busy(f"The server is busy with “{self.job.name}”, begun {minutes:.0f} minutes ago. It takes one such task at a time.")
+            if clear:
+                shutil.rmtree(clear, ignore_errors=True)
             self._folder.mkdir(parents=True, exist_ok=True)
             log = self._folder / "background.log"
             with log.open("w") as file:
@@ -70,13 +75,23 @@ class Background:
             return self.job
 
     def start_or_join(self, name: str, arguments: list[str], *, owner: str = "", clear: Path) -> Job:
-        """Run a command unless it is running already. clear: folder of its output, which is emptied. Raises Busy while another runs."""
-        with self._joining:
-            if self.job and self.job.running and self.job.name == name:
-                return self.job
-            job = self.start(name, arguments, owner=owner)
-            shutil.rmtree(clear, ignore_errors=True)  # of an earlier run; the new one still loads its libraries
-            return job
+        """Like `start`, unless the command is running already."""
+        with self._lock:
+            running = self.job and self.job.running and self.job.name == name
+            return self.job if running else self.start(name, arguments, owner=owner, clear=clear)
+
+    @contextmanager
+    def watching(self, job: Job) -> Iterator[None]:
+        """Watch a command from a page. It ends with the last page that does, when that is closed before."""
+        with self._lock:
+            job.watchers += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                job.watchers -= 1
+                if not job.watchers:
+                    _end(job)
 
     def stop(self, owner: str | None) -> None:
         """End the command, if one runs and is the owner's. Nobody, "" or None, owns none."""

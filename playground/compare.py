@@ -48,7 +48,7 @@ class State(StrEnum):
 class Order:
     """What a visitor asks of all engines of a world.
 
-    prompt: text; None or "" for an unconditional picture. settings: per family the fields of its Params that differ from the
+    prompt: text; None or "" for any picture of the world. settings: per family the fields of its Params that differ from the
     defaults, {"diffusion": {"guidance_scale": 3.0}}; they are checked when that engine's turn comes, so that a bad one fails its
     own pane only. pace: one of `PACES`. known, toward: a picture of which a part must stay, or the far end of a walk, as in `Request`.
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import permutations
 
 from engines import FAMILIES
@@ -320,16 +320,19 @@ def _cell(row: Row, family: str, measured: Mapping[str, Named], verdicts: list[t
 
 
 def shown_figure(row: Row, family: str, measured: Mapping[str, Named]) -> Figure | None:
-    """The number of a cell: the engine's figure, divided by the smallest among the families where the row is relative."""
+    """The number of a cell: the engine's figure, divided by the smallest among the families where the row is relative.
+
+    The interval is that of the ratio, and the smallest has none.
+    """
     values = {name: named[row.figure] for name, named in measured.items() if name in FAMILIES and row.figure in named}
     if family not in values:
         return None
     figure = values[family]
-    scale = min(f.value for f in values.values()) if row.relative else 1.0
-    low, high = (None if bound is None else bound / scale for bound in (figure.low, figure.high))
-    return Figure(
-        figure.value / scale, row.unit, figure.n, figure.method, figure.machine, figure.commit, low, high, figure.seed, figure.judge
-    )
+    if not row.relative:
+        return replace(figure, unit=row.unit)
+    smallest = min(values.values(), key=lambda other: other.value)
+    low, high = (None, None) if figure is smallest else map(math.exp, difference_interval(log_figure(figure), log_figure(smallest)))
+    return replace(figure, value=figure.value / smallest.value, unit=row.unit, low=low, high=high)
 
 
 def _cell_verdict(about: list[str]) -> str:

@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -17,7 +18,7 @@ from urllib.parse import urlsplit
 
 import gradio as gr
 import pytest
-from fakes import NAMES, WORLD, make_machine
+from fakes import NAMES, WORLD, Fake, make_machine
 from gradio_client import Client
 from gradio_client.exceptions import AppError
 from PIL import Image
@@ -104,6 +105,26 @@ def test_a_setting_out_of_range_fails_one_engine(client):
     assert states == {name: "failed" if name == NAMES[3] else "done" for name in NAMES}
     error = answer["engines"][NAMES[3]]["error"]
     assert all(word in error for word in ("num_inference_steps", "1000", "100"))
+
+
+def test_who_hangs_up_frees_the_engine():
+    begun = threading.Event()
+
+    def slow(step):
+        begun.set()
+        time.sleep(0.02)
+
+    engine = Fake(NAMES[0], num_steps=100_000, before_frame=slow)
+    demo = page.build(make_machine(lambda name: engine))
+    try:
+        _, local, _ = page.launch(demo, prevent_thread_lock=True, quiet=True)
+        job = Client(local, download_files=False, verbose=False).submit(WORLD, "7", 0, 1, {}, api_name="/draw")
+        assert begun.wait(10)
+        assert not engine.closed.wait(0.3)
+        job.cancel()
+        assert engine.closed.wait(5)
+    finally:
+        demo.close()
 
 
 @pytest.mark.parametrize("path", ["gradio_api/call/nonsense", "gradio_api/run/nonsense", "gradio_api/api/nonsense"])

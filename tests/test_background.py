@@ -80,6 +80,39 @@ def test_only_its_owner_stops_it_and_nobody_owns_none(tmp_path):
             background.stop_all()
 
 
+def test_it_ends_with_the_last_page_that_watches(tmp_path):
+    background = Background(tmp_path)
+    job = background.start("server", SERVE)
+    with background.watching(job):
+        with background.watching(job):
+            assert job.running
+        assert job.running
+    assert not job.running
+    assert job.stopped
+    done = finish(background.start("version", ["platform"]))
+    with background.watching(done):
+        pass
+    assert not done.stopped  # it had ended by itself
+
+
+def test_what_an_earlier_command_left_is_gone_before_the_next_begins_and_stays_for_who_joins(tmp_path):
+    background, left = Background(tmp_path / "logs"), tmp_path / "out" / "figures.json"
+    left.parent.mkdir()
+    left.write_text("old")
+    job = background.start_or_join("server", SERVE, clear=left.parent)
+    try:
+        assert not left.exists()
+        left.parent.mkdir()
+        left.write_text("new")
+        assert background.start_or_join("server", SERVE, clear=left.parent) is job
+        assert left.read_text() == "new"
+        with pytest.raises(Busy):
+            background.start_or_join("another", SERVE, clear=left.parent)
+        assert left.read_text() == "new"
+    finally:
+        background.stop_all()
+
+
 def test_the_folder_that_the_server_was_started_in_does_not_matter(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert not finish(Background(tmp_path / "logs").start("version", ["platform"])).failed

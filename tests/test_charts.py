@@ -55,14 +55,14 @@ def test_rows_run_in_the_direction_of_their_words(row, best, places):
 def test_short_trainings_show_their_outcomes_and_curves(tmp_path):
     folder = tmp_path / "digits" / "stability" / "gan"
     folder.mkdir(parents=True)
-    curve = [{"seconds": 0.0, "g_loss": 99.0}, {"seconds": 60.0, "g_loss": 2.0}, {"seconds": 120.0, "g_loss": 1.0}]
-    good = {"seed": 0, "rate": 1.0, "diverged": False, "fd": 3.0, "missing": 0.1, "curve": curve}
+    curve = [{"step": 1, "g_loss": 99.0}, {"step": 20, "g_loss": 2.0}, {"step": 40, "g_loss": 1.0}]
+    good = {"seed": 0, "rate": 1.0, "steps": 40, "diverged": False, "fd": 3.0, "missing": 0.1, "curve": curve}
     (folder / "a.json").write_text(json.dumps(good))
-    (folder / "b.json").write_text(json.dumps({"seed": 0, "rate": 3.0, "diverged": True, "curve": curve[:2]}))
+    (folder / "b.json").write_text(json.dumps({"seed": 0, "rate": 3.0, "steps": 40, "diverged": True, "curve": curve[:2]}))
     runs = figures.read_runs(root=tmp_path)
     assert [(point["engine"], point["rate"], point["distance"]) for point in points(charts.outcomes(runs))] == [("GAN", "recipe's", 3.0)]
-    drawn = [(point["rate"], point["minutes"], point["loss"]) for point in points(charts.curves(runs["gan"]))]
-    assert drawn == [("recipe's", 1.0, 2.0), ("recipe's", 2.0, 1.0), ("high", 1.0, 2.0)]
+    drawn = [(point["rate"], point["share"], point["loss"]) for point in points(charts.curves(runs["gan"]))]
+    assert drawn == [("recipe's", 0.5, 2.0), ("recipe's", 1.0, 1.0), ("high", 0.5, 2.0)]
 
 
 def test_nothing_measured_is_nothing_drawn():

@@ -253,7 +253,7 @@ def test_what_a_prompt_leaves_open_must_vary(passes):
 
 
 def test_adherence_is_taken_from_quality_where_the_same_was_measured(monkeypatch, tmp_path):
-    """Drawn anew where the number of captions, the weights, the seed or the judge were others, or where one was quick."""
+    """Drawn anew where the captions' number, the weights, the seed, the judge or the code were others, or where one was quick."""
     rng = np.random.default_rng(0)
     judge = QuarterJudge({key: rng.integers(len(values), size=NUM_IMAGES) for key, values in WORLD.attributes.items()})
     weights = tmp_path / "digits" / "vae" / "weights.safetensors"
@@ -281,9 +281,12 @@ def test_adherence_is_taken_from_quality_where_the_same_was_measured(monkeypatch
     other.hash = "others"
     for changed in ({"seed": 6}, {"judge": other}, {"quick": True}):
         assert adherence(**changed)[1] != 0.75
+    bench.commit = "another"
+    bench.write("quality", "vae", {"adherence": bench.figure(0.75, "", n=n, method="found", judged=True)})
+    assert adherence()[1] != 0.75
     weights.write_bytes(b"others")
     assert adherence()[1] != 0.75
-    assert len(drawn) == 6
+    assert len(drawn) == 7
 
 
 def test_known_pixels_must_stay(passes):

@@ -329,12 +329,13 @@ def test_an_engine_measured_alone_is_timed_beside_the_others(root, monkeypatch, 
     assert after["fd_ratio at 50 steps"].value == 7.0
 
 
-def test_what_is_known_of_the_steps_of_other_weights_does_not_count(root, monkeypatch, tmp_path):
+@pytest.mark.parametrize("other", [{"weights": "other"}, {"judge": "other"}, {"seed": 8}, {"n": 119}, {"method": "quick: FD"}])
+def test_what_is_known_of_the_steps_from_another_measurement_does_not_count(root, monkeypatch, tmp_path, other):
     place = tmp_path / "checkpoints"
     shutil.copytree(root, place)
     monkeypatch.setattr(engines, "load", load_fake)
     before = figures.read("digits", root=place)["speed"]["diffusion"]
-    old = {name: dataclasses.replace(figure, value=7.0, weights="other") for name, figure in before.items()}
+    old = {name: dataclasses.replace(figure, value=7.0, **other) for name, figure in before.items()}
     figures.write("digits", "speed", "diffusion", old, root=place)
     program.main(
         ["digits", "--rows", "speed", "--engines", "vae", "--threads", "1", "--seed", "9", "--root", str(place), "--out", str(place)]
@@ -386,7 +387,7 @@ def test_held_out_captions_name_a_pair_that_training_never_shows():
 
 def test_runs_fail_for_the_reasons_the_rule_names(root):
     bench = Bench(worlds.load("digits"), judges.load("digits", root=root), {}, 60, 0)
-    good = {"seed": 0, "rate": 1.0, "fd": 1.0, "missing": 0.0, "diverged": False}
+    good = {"seed": 0, "rate": 1.0, "fd": 1.0, "missing": 0.0, "diverged": False, "images": 40}
     runs = [
         good,
         good | {"seed": 1, "fd": 1.1},
@@ -399,6 +400,7 @@ def test_runs_fail_for_the_reasons_the_rule_names(root):
     assert stability.failures(runs).tolist() == [False, False, False, True, True, True, False]
     named = stability.stability_figures(bench, runs)
     assert named["failures"].value == 3
+    assert named["fd, seed 0, rate 1"].n == 40
     assert named["failures"].low < 3 < named["failures"].high < len(runs)
     assert named["variation"].value == pytest.approx(0.1)
     assert table.stability_word(3, named) == "Unstable"
@@ -421,6 +423,10 @@ def test_a_short_run_is_trained_judged_and_not_repeated(root, monkeypatch, tmp_p
     assert (tmp_path / "digits" / "stability" / "vae" / "seed-1-rate-0.33.webp").is_file()
     monkeypatch.setattr(stability.training, "main", None)
     assert stability.run(bench, "vae", 1, 1 / 3) == record
+    assert record["images"] == 60
+    for other in ({"num_images": 40}, {"seed": 1}):  # pictures that were judged
+        with pytest.raises(TypeError):  # the training that is not there
+            stability.run(dataclasses.replace(bench, **other), "vae", 1, 1 / 3)
 
     def diverge(arguments):
         raise FloatingPointError("training diverged at step 3")
@@ -437,7 +443,7 @@ def test_the_nine_runs_of_a_family_become_figures_of_no_shipped_weights(root, mo
 
     def run(bench, family, seed, rate):
         asked.append((family, seed, rate))
-        record = {"seed": seed, "rate": rate, "diverged": False, "fd": 1 + 0.1 * seed, "missing": 0.0}
+        record = {"seed": seed, "rate": rate, "diverged": False, "fd": 1 + 0.1 * seed, "missing": 0.0, "images": 60}
         return record | {"commit": "abc", "machine": "elsewhere"}
 
     monkeypatch.setattr(stability, "run", run)
@@ -468,6 +474,37 @@ def test_a_measurement_that_was_killed_goes_on_where_it_was(tmp_path, monkeypatc
     assert asked == [3, 7, 7, 11]  # the first part was not drawn again
     draw_with(engine, prompts, seed=4, cache=tmp_path)
     assert asked[4:] == [4, 8, 12]  # other pictures, other parts
+
+
+def test_pictures_that_would_be_others_are_drawn(tmp_path, monkeypatch):
+    """By another commit, weights of the engine or of the text encoder, prompts, settings, pixels that stay, or seed."""
+    engine = Exact(torch.nn.Linear(20, 30), Reader())
+    engine.folder = tmp_path / "digits" / "vae"
+    parts = [engine.folder / "weights.safetensors", engine.folder.parent / "text" / "weights.safetensors"]
+    for part in parts:
+        part.parent.mkdir(parents=True)
+        part.write_bytes(b"some")
+    images, mask = np.zeros((1, 28, 28, 1), np.uint8), np.zeros((1, 28, 28), bool)
+    usual = (["7"], None, None, 3)
+
+    def name(prompts, params, known, seed):
+        return bench_module._name_of(engine, prompts, params, known, seed)
+
+    names = [name(*usual)]
+    assert name(*usual) == names[0]
+    names += [name(["8"], None, None, 3), name(["7"], Params(), None, 3), name(["7"], None, None, 4)]
+    names += [name(["7"], None, engines.Known(images, some), 3) for some in (mask, ~mask)]
+    for part in parts:
+        part.write_bytes(b"others")
+        names.append(name(*usual))
+    monkeypatch.setattr(bench_module.cards, "commit", lambda: "another")
+    names.append(name(*usual))
+    assert len(set(names)) == len(names)
+
+
+@pytest.mark.parametrize(("commit", "named"), [("abc1234", True), ("abc1234+", False), ("unknown", False)])
+def test_only_a_commit_names_the_code(commit, named):
+    assert program.named_by(commit) == named
 
 
 def test_quick_measures_every_row_goes_on_after_a_kill_and_says_that_it_is_quick(root, monkeypatch, tmp_path):

@@ -1,8 +1,10 @@
 """python -m playground.measure digits --rows quality,speed,resources
 
 Measures the engines of a world for the rows of the table and writes `checkpoints/<world>/figures.json` after each engine. Only
-novelty needs the data set; for the others the judge ships the features of the real images. Measure speed on an otherwise idle machine.
-Pictures are kept in `runs/drawn` as they come: a measurement that was killed goes on where it was, if the code is the same commit.
+novelty needs the data set, and short trainings for stability that were not run yet do; for the other rows the judge ships the features
+of the real images. Measure speed on an otherwise idle machine.
+Pictures are kept in `runs/drawn` as they come, those of a quick measurement beside its figures: a measurement that was killed goes on
+where it was, if the code is the same commit.
 """
 
 from __future__ import annotations
@@ -43,7 +45,7 @@ def main(arguments: list[str] | None = None) -> None:
         options.seed,
         root=options.root,
         out=options.out,
-        cache=WORKPLACE / "drawn" if named_by(cards.commit()) else None,
+        cache=(options.out / options.world if options.quick else WORKPLACE) / "drawn" if named_by(cards.commit()) else None,
         quick=options.quick,
         others=load_engines(options.world, beside(options), options.root, options.device),
         machine=device_name(torch.device(options.device)),

@@ -190,11 +190,15 @@ class Bench:
         return figures.read(self.world.name, root=self.out).get(row, {})
 
     def known(self, row: str, engine: str, name: str, *, n: int) -> Figure | None:
-        """A stored figure, if it was taken over n, of the same weights, from the same seed and by the same judge."""
+        """A stored figure, if this session would find the same: it `fits`, and the code was the same."""
         figure = self.read(row).get(engine, {}).get(name)
+        return figure if figure and figure.commit == self.commit and self.fits(figure, engine, n=n) else None
+
+    def fits(self, figure: Figure, engine: str, *, n: int) -> bool:
+        """Whether a stored figure was taken over n, of the same weights, from the same seed, by the same judge, and quick if this is."""
         weights = checkpoint.fingerprint(self.root / self.world.name / engine)
-        fits = figure and (figure.n, figure.weights, figure.seed) == (n, weights, self.seed) and figure.judge in ("", self.judge.hash)
-        return figure if fits and figure.method.startswith(QUICK) == self.quick else None
+        same = (figure.n, figure.weights, figure.seed) == (n, weights, self.seed) and figure.judge in ("", self.judge.hash)
+        return same and figure.method.startswith(QUICK) == self.quick
 
 
 def draw_with(

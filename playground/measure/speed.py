@@ -11,7 +11,7 @@ import logging
 
 import numpy as np
 
-from engines import Engine, Frame, Params, Request, checkpoint
+from engines import Engine, Frame, Params, Request
 from engines.training.flops import FlopCounter
 from playground import metrics
 from playground.figures import Figure
@@ -65,8 +65,7 @@ def measure_sweep(bench: Bench, name: str) -> dict[str, Figure]:
     fields = {field.name: field for field in dataclasses.fields(engine.params_type)}
     if STEPS not in fields:
         return {}
-    limits = fields[STEPS].metadata
-    count = bench.num_images if bench.quick else max(MIN_IMAGES, bench.num_images // FEWER)
+    limits, count = fields[STEPS].metadata, sweep_images(bench)
     ratios, named = {}, {}
     for steps in sorted({*(QUICK_SWEEP if bench.quick else SWEEP), fields[STEPS].default}):
         if not limits["minimum"] <= steps <= limits["maximum"]:
@@ -83,10 +82,15 @@ def measure_sweep(bench: Bench, name: str) -> dict[str, Figure]:
 
 
 def known_sweep(bench: Bench, name: str) -> dict[str, Figure]:
-    """What an earlier measurement found of the steps of an engine that is only timed again; measured where that had other weights."""
+    """What an earlier measurement found of the steps of an engine that is only timed again; measured where that does not fit."""
     known = {key: figure for key, figure in bench.read(ROW).get(name, {}).items() if key == STEPS or key.startswith("fd_ratio at ")}
-    weights = {figure.weights for figure in known.values()}
-    return known if weights == {checkpoint.fingerprint(bench.root / bench.world.name / name)} else measure_sweep(bench, name)
+    n = sweep_images(bench)
+    return known if known and all(bench.fits(figure, name, n=n) for figure in known.values()) else measure_sweep(bench, name)
+
+
+def sweep_images(bench: Bench) -> int:
+    """N of each number of steps."""
+    return bench.num_images if bench.quick else max(MIN_IMAGES, bench.num_images // FEWER)
 
 
 def swept_steps(named: dict[str, Figure]) -> list[int]:

@@ -76,6 +76,7 @@ def run(bench: Bench, family: str, seed: int, rate: float) -> dict[str, Any]:
     recipe = import_module(f"engines.training.{family}").RECIPES[bench.world.name]["default"]
     steps = round(SHARE * BUDGETS[family])
     setting = {"seed": seed, "rate": rate, "steps": steps, "recipe": dataclasses.asdict(recipe), "judge": bench.judge.hash}
+    setting |= {"images": min(NUM_IMAGES, bench.num_images), "first_seed": bench.seed}  # of the pictures that are judged
     setting = json.loads(json.dumps(setting))  # as it is read back
     if (kept / f"{name}.json").is_file():
         found = json.loads((kept / f"{name}.json").read_text())
@@ -155,6 +156,6 @@ def stability_figures(bench: Bench, runs: list[dict[str, Any]]) -> dict[str, Fig
     for run in runs:
         if not run["diverged"]:
             method = f"FD (geometric mean of two judges) of n pictures after a run with seed {run['seed']}, rate x {run['rate']:.2g}"
-            n = min(NUM_IMAGES, bench.num_images)
-            named[f"fd, seed {run['seed']}, rate {run['rate']:.2g}"] = bench.figure(run["fd"], "", n=n, method=method, judged=True)
+            found = bench.figure(run["fd"], "", n=run["images"], method=method, judged=True)
+            named[f"fd, seed {run['seed']}, rate {run['rate']:.2g}"] = found
     return named

@@ -46,9 +46,10 @@ def build(background: Background, folder: Path, world: gr.Dropdown) -> None:
         except (Busy, ValueError) as error:
             yield f'<p class="problem" role="alert">{escape(str(error))}</p>'
             return
-        while job.running:
-            yield progress(world_name, folder, time.time() - job.started)
-            time.sleep(POLL)
+        with background.watching(job):
+            while job.running:
+                yield progress(world_name, folder, time.time() - job.started)
+                time.sleep(POLL)
         if job.stopped:
             ended = '<p role="status">Stopped. What it had measured is shown.</p>'
         elif job.failed:

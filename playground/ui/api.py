@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import closing
 from typing import Any
 
 import gradio as gr
@@ -17,20 +19,23 @@ def build(machine: Machine) -> None:
 
     def draw(
         world: str, prompt: str | None = "", seed: int = 0, num_images: int = 1, settings: dict[str, Any] | None = None
-    ) -> dict[str, Any]:
-        """Draw one order with every engine of a world, in turn.
+    ) -> Iterator[dict[str, Any]]:
+        """Draw one order with every engine of a world, in turn. It stops when the caller hangs up.
 
         settings: per family the settings to change, {"diffusion": {"guidance_scale": 3.0}}. Returns the record of the run;
-        each entry of "engines" has "pictures", a list of PNG data URIs, its figures, and "error" where it failed.
+        each entry of "engines" has "pictures", a list of PNG data URIs, its figures, and "error" where it failed. Until then a
+        caller that listens hears its "state" alone.
         """
         try:
             order = Order(world, prompt, seed, num_images, settings or {})
         except ValueError as error:
             raise gr.Error(str(error), print_exception=False) from error
-        *_, comparison = compare(order, machine)
+        with closing(compare(order, machine)) as steps:
+            for comparison in steps:
+                yield {"state": comparison.state.value}
         if comparison.message:
             raise gr.Error(comparison.message, print_exception=False)
-        return answer(comparison)
+        yield answer(comparison)
 
     gr.api(draw, api_name="draw", concurrency_limit=8)
 

@@ -25,8 +25,8 @@ SERIES = ("here (FD, × real)", "DDIM, CIFAR-10 (FID)")
 HEIGHT = 300  # pixels
 LOWEST = 0.25  # × real, where whiskers end that would go to 0 and below: a logarithmic axis has neither
 
-NAMES = ("Quality against time", "Diffusion: fewer steps", "Seven rows at a glance", "What became of nine short trainings")
-CURVES = tuple(f"{title(family)}: loss in nine short trainings" for family in FAMILIES)
+NAMES = ("Quality against time", "Diffusion: fewer steps", "The rows at a glance", "Digits: what became of nine short trainings")
+CURVES = tuple(f"Digits, {title(family)}: loss in nine short trainings" for family in FAMILIES)
 
 Chart = dict[str, Any] | None  # a specification, or None where nothing was measured
 
@@ -146,12 +146,12 @@ def outcomes(runs: dict[str, list[dict[str, Any]]]) -> Chart:
 
 
 def curves(records: list[dict[str, Any]]) -> Chart:
-    """The loss of one family in its short trainings, over the share of the budget spent."""
+    """The loss of one family in its short trainings, over the share of their steps."""
     points = [
         {
             "run": f"{run['seed']} {run['rate']}",
             "rate": _rate(run),
-            "minutes": line["seconds"] / 60,
+            "share": line["step"] / run["steps"],
             "loss": line.get("loss", line.get("g_loss")),
         }
         for run in records
@@ -160,7 +160,7 @@ def curves(records: list[dict[str, Any]]) -> Chart:
     if not points:
         return None
     encoding = {
-        "x": {"field": "minutes", "type": "quantitative", "title": "minutes"},
+        "x": {"field": "share", "type": "quantitative", "title": "share of the steps"},
         "y": {"field": "loss", "type": "quantitative", "title": "loss", "scale": {"zero": False}},
         "detail": {"field": "run"},
         "color": _rates(),
