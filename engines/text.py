@@ -9,6 +9,7 @@ encoder of T5 (Raffel et al. 2019, arXiv:1910.10683).
 from __future__ import annotations
 
 import re
+import threading
 import unicodedata
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -26,6 +27,8 @@ from engines.base import PromptError
 WORD_PATTERN = r"\d+|[^\W\d_]+(?:'[^\W\d_]+)?|[.,:;!?+]"
 WORD = re.compile(WORD_PATTERN, re.UNICODE)
 SPECIAL = ("<pad>", "<start>", "<unk>", "<end>")  # an end of id 2 would make CLIPTextModel pool in its legacy way, at the largest id
+
+_TOKENIZING = threading.Lock()  # a fast tokenizer is set to pad and to cut anew for each call, which only one thread may do
 
 
 @dataclass(frozen=True)
@@ -68,10 +71,15 @@ class TextEncoder(nn.Module):
 
     def tokenize(self, prompts: list[str]) -> Any:
         """Token ids and attention mask, (N, T) each."""
-        tokens = self.tokenizer(
-            list(map(self._plain, prompts)), padding=True, truncation=True, max_length=self.max_tokens, return_tensors="pt"
-        )
+        with _TOKENIZING:
+            tokens = self.tokenizer(
+                list(map(self._plain, prompts)), padding=True, truncation=True, max_length=self.max_tokens, return_tensors="pt"
+            )
         return tokens.to(self.device)
+
+    def _fits(self, prompt: str) -> bool:
+        with _TOKENIZING:
+            return len(self.tokenizer(self._plain(prompt), verbose=False).input_ids) <= self.max_tokens
 
     def _plain(self, prompt: str) -> str:
         """A prompt as it is tokenized, without halves of characters."""
@@ -118,7 +126,7 @@ class TextEncoder(nn.Module):
         for prompt, seed, reading in zip(prompts, seeds, self.read_all(prompts), strict=True):
             for phrase in self.world.supplement(reading.attributes, np.random.default_rng(seed)):
                 longer = f"{prompt}, {phrase}" if prompt else phrase
-                if len(self.tokenizer(self._plain(longer), verbose=False).input_ids) <= self.max_tokens:
+                if self._fits(longer):
                     prompt = longer
             completed.append(prompt)
         return tuple(completed)

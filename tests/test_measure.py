@@ -456,6 +456,16 @@ def test_the_nine_runs_of_a_family_become_figures_of_no_shipped_weights(root, mo
     assert {(figure.weights, figure.commit, figure.machine) for figure in named.values()} == {("", "abc", "elsewhere")}
 
 
+@pytest.fixture
+def one_thread():
+    """Parts are drawn one after the other."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.mark.usefixtures("one_thread")
 def test_a_measurement_that_was_killed_goes_on_where_it_was(tmp_path, monkeypatch):
     monkeypatch.setattr(bench_module, "DRAWN_AT_ONCE", 4)
     engine, prompts = Exact(torch.nn.Linear(20, 30), Reader()), ["7"] * 10
@@ -463,17 +473,39 @@ def test_a_measurement_that_was_killed_goes_on_where_it_was(tmp_path, monkeypatc
 
     def killed(request):
         asked.append(request.seed)
-        if len(asked) == 2:
+        if asked == [3, 7]:
             raise KeyboardInterrupt
         yield from Exact.generate(engine, request)
 
     monkeypatch.setattr(engine, "generate", killed)
     with pytest.raises(KeyboardInterrupt):
         draw_with(engine, prompts, seed=3, cache=tmp_path)
+    assert asked[:2] == [3, 7]
+    asked[2:] = []  # the third may have begun
     assert np.array_equal(draw_with(engine, prompts, seed=3, cache=tmp_path), whole)
-    assert asked == [3, 7, 7, 11]  # the first part was not drawn again
+    assert 3 not in asked[2:]  # the first part was not drawn again
+    assert 7 in asked[2:]
+    asked.clear()
     draw_with(engine, prompts, seed=4, cache=tmp_path)
-    assert asked[4:] == [4, 8, 12]  # other pictures, other parts
+    assert asked == [4, 8, 12]  # other pictures, other parts
+
+
+def test_parts_that_are_drawn_side_by_side_are_those_drawn_one_by_one(monkeypatch):
+    monkeypatch.setattr(bench_module, "DRAWN_AT_ONCE", 3)
+    threads = torch.get_num_threads()
+    try:
+        torch.set_num_threads(3)
+        seen = []
+
+        def part(where):
+            seen.append(torch.get_num_threads())
+            return np.arange(50)[where]
+
+        assert np.array_equal(bench_module.in_parts(part, 50, what="numbers"), np.arange(50))
+        assert set(seen) == {1}
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(threads)
 
 
 def test_pictures_that_would_be_others_are_drawn(tmp_path, monkeypatch):

@@ -1,5 +1,7 @@
 """What the shipped text encoder of digits reads, and how it answers odd prompts."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 import torch
 
@@ -75,3 +77,12 @@ def test_saved_and_loaded_encoder_reads_the_same(tmp_path):
 
 def test_over_long_prompts_still_encode():
     assert text.load("digits").encode(("bold " * 40 + "7",)).shape == (1, 256)
+
+
+def test_prompts_may_be_read_by_several_threads():
+    """As when pictures are drawn side by side; a fast tokenizer refuses to be set twice at a time."""
+    encoder = text.load("faces")
+    prompts = [("bald",) * n + (f"a man with {'long ' * n}hair",) for n in range(1, 9)] * 4
+    with ThreadPoolExecutor(4) as pool:
+        side_by_side = list(pool.map(lambda some: encoder.complete(some, tuple(range(len(some)))), prompts))
+    assert side_by_side == [encoder.complete(some, tuple(range(len(some)))) for some in prompts]

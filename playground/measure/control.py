@@ -19,7 +19,7 @@ from engines.worlds.captions import Caption
 from playground import metrics
 from playground.figures import Figure
 from playground.measure import quality
-from playground.measure.bench import Bench, draw_with
+from playground.measure.bench import Bench, asked_by, draw_with
 
 ROW = "control"
 MOST_IMAGES, QUICK_IMAGES = 500, 32  # per test
@@ -108,7 +108,7 @@ def full_prompt(bench: Bench, name: str) -> Test:
     captions = everything_named(bench)
     found = answers(bench, draw(bench, name, [caption.text for caption in captions]))
     method = "share of the attributes found, of prompts that name all"
-    return {"full prompt": adherence_check(bench, asked(bench, captions), found, method)}
+    return {"full prompt": adherence_check(bench, asked_by(bench.world, captions), found, method)}
 
 
 def any_subset(bench: Bench, name: str) -> Test:
@@ -186,7 +186,7 @@ def one_change(bench: Bench, name: str) -> Test:
     other = draw(bench, name, [caption.text for caption in after], seed=bench.seed + bench.num_images)
     found = [answers(bench, images) for images in drawn]
     rows = np.arange(len(before))
-    wanted = asked(bench, after)[rows, changed][:, None]
+    wanted = asked_by(bench.world, after)[rows, changed][:, None]
     method = "share of changed attributes found, of n prompts that name all attributes, one of which changes while the seed stays"
     checks = {"one change, found": adherence_check(bench, wanted, found[1][rows, changed][:, None], method)}
     same = found[0] == found[1]
@@ -231,29 +231,17 @@ def answers(bench: Bench, images: np.ndarray) -> np.ndarray:
     return np.stack([found[key] for key in bench.world.attributes], axis=1)
 
 
-def asked(bench: Bench, captions: list[Caption]) -> np.ndarray:
-    """What captions ask for: value indices (N, A), -1 where open."""
-    attributes = bench.world.attributes.items()
-    return np.array([[values.index(c.named[key]) if key in c.named else -1 for key, values in attributes] for c in captions])
-
-
 def everything_named(bench: Bench) -> list[Caption]:
     """Captions of the reference images that name every attribute that can be seen."""
     rng = bench.rng()
-    return [bench.world.compose(label, rng, everything=True) for label in reference_labels(bench)]
-
-
-def reference_labels(bench: Bench) -> list[dict[str, str]]:
-    labels = bench.judge.reference.labels
-    n = most_images(bench)
-    return [{key: values[labels[key][i]] for key, values in bench.world.attributes.items()} for i in range(n)]
+    return [bench.world.compose(label, rng, everything=True) for label in map(bench.label, range(most_images(bench)))]
 
 
 def changed_captions(bench: Bench) -> tuple[list[Caption], list[Caption], np.ndarray]:
     """Pairs of captions that name everything and differ in one attribute, and which (N,)."""
     keys, rng = list(bench.world.attributes), bench.rng()
     pairs, changed = [], []
-    for i, label in enumerate(reference_labels(bench)):
+    for i, label in enumerate(map(bench.label, range(most_images(bench)))):
         for _ in range(100):  # some changes hide or uncover another attribute
             key = str(rng.choice(keys))
             value = str(rng.choice([value for value in bench.world.attributes[key] if value != label[key]]))
@@ -298,7 +286,7 @@ def fill(bench: Bench, name: str, images: np.ndarray, truth: np.ndarray, mask: n
     captions = [bench.world.compose(label, rng, everything=True) for label in labels]
     drawn = draw(bench, name, [caption.text for caption in captions], known=Known(images, mask))
     assert (drawn == images)[mask].all(), f"{name} changed pixels that must stay"
-    told = asked(bench, captions) >= 0
+    told = asked_by(bench.world, captions) >= 0
     hidden = told & (answers(bench, np.where(mask[..., None], images, GREY).astype(np.uint8)) != truth)
     if what == SHOWN_TEST:
         some = slice(0, SHOWN)

@@ -21,7 +21,7 @@ from engines.worlds.captions import Caption
 from playground import metrics
 from playground.figures import Figure
 from playground.judges import SPACES
-from playground.measure.bench import DRAWN_AT_ONCE, Bench
+from playground.measure.bench import Bench, in_parts
 from playground.measure.control import Check, Test, answers, caption_pair, passed, resampled, rule
 
 ROW = "faces"
@@ -109,11 +109,13 @@ def latents_of(engine: Engine, captions: list[Caption], *, seed: int) -> np.ndar
 
 def drawn(engine: Engine, captions: list[Caption], *, seed: int, take: Callable[[Frame], np.ndarray]) -> np.ndarray:
     """What `take` finds in the last frames (N, ...) of pictures drawn from captions."""
-    parts = []
-    for start in range(0, len(captions), DRAWN_AT_ONCE):
-        prompts = tuple(caption.text for caption in captions[start : start + DRAWN_AT_ONCE])
-        parts.append(take(engine.draw(Request(prompts, seed=seed + start, num_images=len(prompts)))))
-    return np.concatenate(parts)
+    prompts = tuple(caption.text for caption in captions)
+
+    def part(where: slice) -> np.ndarray:
+        some = prompts[where]
+        return take(engine.draw(Request(some, seed=seed + where.start, num_images=len(some))))
+
+    return in_parts(part, len(prompts), what=engine.family)
 
 
 def edit_captions(engine: Engine, key: str, value: str, *, seed: int, count: int) -> list[tuple[Caption, Caption]]:
@@ -143,8 +145,7 @@ def edit(bench: Bench, engine: Engine, key: str, value: str) -> Edited:
 
 def redrawn(engine: Engine, latents: np.ndarray, prompts: tuple[str, ...], seeds: tuple[int, ...]) -> np.ndarray:
     """`Engine.redraw`, a batch at a time."""
-    parts = [slice(start, start + DRAWN_AT_ONCE) for start in range(0, len(latents), DRAWN_AT_ONCE)]
-    return np.concatenate([engine.redraw(latents[part], prompts[part], seeds[part]) for part in parts])
+    return in_parts(lambda where: engine.redraw(latents[where], prompts[where], seeds[where]), len(latents), what=engine.family)
 
 
 def edit_by_prompt(bench: Bench, engine: Engine, key: str, value: str) -> Edited:
@@ -210,11 +211,11 @@ def realism_figure(bench: Bench, edits: list[Edited], real: RealFaces) -> Figure
 
 def real_faces(bench: Bench) -> RealFaces:
     """For every edit, which of the judge's real faces it could start from, and which it could lead to: their indices, each used once."""
-    labels, attributes, rng = bench.judge.reference.labels, bench.world.attributes, bench.rng()
+    labels, rng = bench.judge.reference.labels, bench.rng()
     roles: dict[tuple[str, str, int], list[int]] = {(*edit, side): [] for edit in EDITS for side in (0, 1)}
     enough = bench.few(REAL_FACES, QUICK_IMAGES)
     for i in rng.permutation(len(labels[EDITS[0][0]])).tolist():
-        label = {name: values[labels[name][i]] for name, values in attributes.items()}
+        label = bench.label(i)
         for key, value, side in sorted(roles, key=lambda role: len(roles[role])):  # those come first that have the fewest
             if (
                 len(roles[key, value, side]) < enough
