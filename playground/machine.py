@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -34,12 +35,21 @@ class Machine:
         self._executor = ThreadPoolExecutor(1, "machine", initializer=torch.set_num_threads, initargs=(NUM_THREADS,))
         self._load_engine, self._load_judge = load_engine, load_judge
         self.read, self.complete = read, complete
+        self.pending = 0  # jobs that were submitted and are not done
+        self._counting = threading.Lock()
         self._engines: dict[str, Engine] = {}
         self._judges: dict[str, Any] = {}
 
     def submit(self, job: Callable[..., Any], *args: Any) -> Future:
         """Queue a job; its result or error is in the future."""
-        return self._executor.submit(job, *args)
+        self._count(1)
+        future = self._executor.submit(job, *args)
+        future.add_done_callback(lambda _: self._count(-1))
+        return future
+
+    def _count(self, change: int) -> None:
+        with self._counting:
+            self.pending += change
 
     def engine(self, name: str) -> Engine:
         """Raises what `engines.load` raises; a failed load is tried again next time."""

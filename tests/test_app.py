@@ -144,14 +144,24 @@ def test_a_body_larger_than_any_upload_is_refused(address):
     connection.close()
 
 
-@pytest.mark.parametrize("path", ["gradio_api/component_server", "gradio_api/upload"])
-def test_a_body_that_grows_too_large_without_saying_so_is_refused(address, path):
+def test_files_are_left_nowhere(address):
+    """Gradio would keep what is sent there until the server ends."""
     connection = http.client.HTTPConnection(urlsplit(address).netloc)
-    connection.putrequest("POST", f"/{path}")
+    content = b'--x\r\nContent-Disposition: form-data; name="files"; filename="a.png"\r\n\r\nx\r\n--x--\r\n'
+    for path in ("/gradio_api/upload", "/gradio_api/upload/", "/upload"):
+        connection.request("POST", path, content, {"Content-Type": "multipart/form-data; boundary=x"})
+        answer = connection.getresponse()
+        assert (answer.status, answer.read()) == (404, b'{"detail":"this page takes no files"}')
+    connection.close()
+
+
+def test_a_body_that_grows_too_large_without_saying_so_is_refused(address):
+    connection = http.client.HTTPConnection(urlsplit(address).netloc)
+    connection.putrequest("POST", "/gradio_api/component_server")
     connection.putheader("Transfer-Encoding", "chunked")
-    connection.putheader("Content-Type", "multipart/form-data; boundary=x" if "upload" in path else "application/json")
+    connection.putheader("Content-Type", "application/json")
     connection.endheaders()
-    part = b'--x\r\nContent-Disposition: form-data; name="files"; filename="a.png"\r\n\r\n' if "upload" in path else b'"'
+    part = b'"'
     for size in (*(1_000_000 for _ in range(page.MAX_BODY // 1_000_000)), page.MAX_BODY % 1_000_000 + 1):
         content = part + b"x" * (size - len(part))
         connection.send(f"{len(content):x}\r\n".encode() + content + b"\r\n")

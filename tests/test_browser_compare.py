@@ -155,6 +155,7 @@ def test_examples_dice_and_settings(open_page, fake_address):
         ({"seed": "7", "prompt": "x" * 300}, "prompt must have at most 200 characters, got 300"),
         ({"prompt": "forty two 42"}, "asks for 42"),
         ({"world": "mars"}, "world must be one of"),
+        ({"world": "mars", "tab": "table"}, "world must be one of"),
     ],
 )
 def test_what_cannot_be_drawn_is_explained(open_page, fake_address, query, words):

@@ -46,6 +46,9 @@ def test_the_table_has_its_own_choice_of_a_world(open_page, two_worlds):
     tab.get_by_text("of 26 claims reproduced").wait_for()
     tab.locator("#table-world").get_by_label("Cartoon faces").check()
     tab.get_by_text("of 29 claims reproduced").wait_for()
+    assert tab.url.endswith("?tab=table&world=faces")
+    again = open_page(two_worlds, query=tab.url.removeprefix(two_worlds))
+    again.get_by_text("of 29 claims reproduced").wait_for()
     tab.get_by_role("tab", name="Compare").click()
     assert tab.locator("#choices").get_by_label("World").input_value() == "Cartoon faces"
 

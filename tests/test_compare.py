@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import io
 import json
@@ -21,12 +22,12 @@ import engines
 from engines import CheckpointError, Frame, Known, checkpoint, worlds
 from playground import compare as compare_module
 from playground import recording
-from playground.compare import MAX_PICTURES, PACES, REAL_TIME, SLOW_MOTION, STEP_BY_STEP, Order, State, compare, show_times
+from playground.compare import MAX_PICTURES, PACES, REAL_TIME, SLOW_MOTION, STEP_BY_STEP, Comparison, Order, State, compare, show_times
 from playground.film import MAX_BYTES, MAX_FRAMES, Film
 from playground.machine import NUM_THREADS, Machine
-from playground.ui import link
+from playground.ui import items, link
 from playground.ui.panes import pack_download, pack_films, view
-from playground.ui.runs import Runs
+from playground.ui.runs import LEAST_BYTES, Runs
 
 
 def finish(order: Order, machine: Machine | None = None):
@@ -235,6 +236,17 @@ def test_stop_ends_the_wait_for_a_turn():
     release.set()
 
 
+def test_no_more_questions_wait_than_can_be_answered(monkeypatch):
+    machine, release = make_machine(), threading.Event()
+    monkeypatch.setattr(items, "MOST_PENDING", 3)
+    waiting = [machine.submit(release.wait) for _ in range(3)]
+    assert "3 questions" in asyncio.run(items.answered_by(machine, dict))["error"]
+    release.set()
+    assert not any(job.exception() for job in waiting)
+    assert machine.submit(lambda: machine.pending).result() == 1  # itself
+    assert asyncio.run(items.answered_by(machine, lambda: {"answer": 1})) == {"answer": 1}
+
+
 @pytest.mark.parametrize("pace", PACES)
 def test_pace_never_touches_the_clock(pace):
     comparison = finish(Order(WORLD, pace=pace))
@@ -281,6 +293,13 @@ def test_runs_forget_the_oldest_and_stop_the_earlier():
     with pytest.raises(ValueError, match="no longer kept"):
         runs.find(names[0])
     assert runs.find(names[2]) is comparison
+    many = Runs(max_bytes=10 * LEAST_BYTES)  # runs that drew nothing count too
+    nothing = Comparison(Order(WORLD))
+    assert nothing.nbytes == 0
+    names = [many.keep(nothing) for _ in range(12)]
+    with pytest.raises(ValueError, match="no longer kept"):
+        many.find(names[1])
+    assert many.find(names[2]) is nothing
     first = runs.begin("me")
     second = runs.begin("me")
     assert first.is_set()

@@ -23,7 +23,7 @@ from playground.machine import Machine, threads_for
 from playground.measure.manipulation import EDITS, LENGTH
 
 LEAST, MOST, STEP = -1.0, LENGTH, 0.05  # of a slider, in directions
-KEPT = 64  # faces, so that a face that one goes on changing is drawn once
+KEPT = 512  # faces, so that one that a visitor goes on changing is drawn once: eight or so for each of a class
 TRIES = 20  # at a face that shows every attribute, and at wordings that change by no more than what is asked for
 ON = LENGTH / 2  # amount from which an engine without directions is asked for the change
 

@@ -11,7 +11,7 @@ from typing import Any
 import gradio as gr
 
 import engines
-from engines import FAMILIES, CheckpointError
+from engines import FAMILIES, CheckpointError, worlds
 from playground import figures, table
 from playground.background import Background, Busy, Job
 from playground.figures import Figure, Figures
@@ -22,10 +22,12 @@ from playground.ui.table_detail import number
 
 SECONDS = 180.0  # that it takes on two cores, until the first figures say otherwise
 POLL = 1.0  # seconds
+TASK = "measuring "  # and a world: the name of the background's job
 QUOTED = "stability"  # the row that is not measured again: its trainings take hours
 
 EXPLAIN = """<p>Runs the quick form of the measurement on this server, with few pictures, for about three minutes, and puts what
-it finds beside the committed figures. Speeds differ with the machine; the rest should agree within its wider intervals.
+it finds beside the committed figures. Speeds differ with the machine, and with what it does besides; the rest should agree within
+its wider intervals.
 Where so few pictures allow several words, the table says so. Training stability is quoted, not measured again.</p>"""
 
 
@@ -51,17 +53,17 @@ def build(background: Background, folder: Path, world: gr.Dropdown) -> None:
                 yield progress(world_name, folder, time.time() - job.started)
                 time.sleep(POLL)
         if job.stopped:
-            ended = '<p role="status">Stopped. What it had measured is shown.</p>'
+            ended = f'<p role="status">{_titled(world_name)}: stopped. What it had measured is shown.</p>'
         elif job.failed:
-            ended = f'<p class="problem" role="alert">The measurement ended early. {escape(job.last_line())}</p>'
+            ended = f'<p class="problem" role="alert">{_titled(world_name)}: the measurement ended early. {escape(job.last_line())}</p>'
         else:
-            ended = f'<p role="status">Done in {_minutes(time.time() - job.started)}.</p>'
+            ended = f'<p role="status">{_titled(world_name)}: done in {_minutes(time.time() - job.started)}.</p>'
         yield ended + side_by_side(world_name, folder)
 
     def halt(request: gr.Request) -> None:
         job = background.job
         background.stop(request.session_hash)
-        if job and job.running:
+        if job and job.running and job.name.startswith(TASK):
             gr.Info("Only the page that began the measurement can stop it.")
 
     # 3. Wiring
@@ -75,9 +77,9 @@ def progress(world_name: str, folder: Path, seconds: float) -> str:
     done = len(_measured(world_name, _read(world_name, folder)))
     total = len(table.rows(world_name)) * len(_engines(world_name))
     left = seconds * (total - done) / done if done else max(SECONDS - seconds, 0)
-    label = f"{done} of {total} cells measured, about {_minutes(left)} left"
-    bar = f'<progress max="{total}" value="{done}" aria-label="{label}"></progress>'
-    return f'<p role="status">{label}</p>{bar}{side_by_side(world_name, folder)}'
+    said = f'<span role="status">{_titled(world_name)}: {done} of {total} cells measured</span>, about {_minutes(left)} left'
+    bar = f'<progress max="{total}" value="{done}" aria-label="Cells measured"></progress>'
+    return f"<p>{said}</p>{bar}{side_by_side(world_name, folder)}"
 
 
 def side_by_side(world_name: str, folder: Path) -> str:
@@ -97,7 +99,7 @@ def _start(background: Background, folder: Path, world_name: str, owner: str) ->
     if world_name not in engines.world_names():
         raise ValueError(f"world must be one of {', '.join(engines.world_names())}, got {world_name!r}")
     command = ["playground.measure", world_name, "--quick", "--out", str(folder)]
-    return background.start_or_join(f"measuring {world_name}", command, owner=owner, clear=folder / world_name)
+    return background.start_or_join(f"{TASK}{world_name}", command, owner=owner, clear=folder / world_name)
 
 
 def _read(world_name: str, folder: Path | None) -> Figures:
@@ -146,6 +148,10 @@ def _number(figure: Figure | None) -> str:
         return "not measured"
     interval = "" if figure.low is None else f" [{number(figure.low)}, {number(figure.high)}]"
     return f"{number(figure.value)} {figure.unit}{interval}"
+
+
+def _titled(world_name: str) -> str:
+    return escape(worlds.load(world_name).title)
 
 
 def _minutes(seconds: float) -> str:

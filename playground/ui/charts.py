@@ -19,6 +19,7 @@ from playground.ui.panes import title
 SCHEMA = "https://vega.github.io/schema/vega-lite/v5.json"  # a name, which nothing is fetched from
 COLORS = ("#0d9488", "#c2691c", "#8b5cf6", "#3b82f6")  # in the order of the families; each readable on light and on dark paper
 SHAPES = ("circle", "square", "triangle-up", "diamond")
+DASHES = ([1, 0], [6, 3], [2, 2])
 RATES = {"low": "#0d9488", "recipe's": "#7c7567", "high": "#c2691c"}  # of the learning rate
 DDIM_CIFAR10 = {10: 13.36, 20: 6.84, 50: 4.67, 100: 4.16, 1000: 4.04}  # FID by steps, Song et al. 2020, arXiv:2010.02502, table 1
 SERIES = ("here (FD, × real)", "DDIM, CIFAR-10 (FID)")
@@ -94,6 +95,7 @@ def fewer_steps(measured: Figures) -> Chart:
         "x": _log("steps", "network steps"),
         "y": _log("worse", "distance, × best"),
         "color": color,
+        "strokeDash": _dashes("series", SERIES, title=None, columns=2),
         "tooltip": _tooltip("series", "steps", "value"),
     }
     return _spec(points, [{"mark": {"type": "line", "point": {"size": 60, "strokeWidth": 0}}, "encoding": encoding}])
@@ -164,6 +166,7 @@ def curves(records: list[dict[str, Any]]) -> Chart:
         "y": {"field": "loss", "type": "quantitative", "title": "loss", "scale": {"zero": False}},
         "detail": {"field": "run"},
         "color": _rates(),
+        "strokeDash": _dashes("rate", tuple(RATES), title="learning rate", columns=3),
     }
     return _spec(points, [{"mark": {"type": "line", "strokeWidth": 1.2, "clip": True}, "encoding": encoding}], height=HEIGHT // 2)
 
@@ -181,6 +184,12 @@ def _families() -> dict[str, Any]:
 def _rates() -> dict[str, Any]:
     scale = {"domain": list(RATES), "range": list(RATES.values())}
     return {"field": "rate", "type": "nominal", "title": "learning rate", "scale": scale, "legend": {"orient": "bottom", "columns": 3}}
+
+
+def _dashes(field: str, names: tuple[str, ...], *, title: str | None, columns: int) -> dict[str, Any]:
+    """Lines that differ where colours cannot be told apart; its legend becomes one with that of the colours."""
+    scale = {"domain": list(names), "range": list(DASHES[: len(names)])}
+    return {"field": field, "type": "nominal", "title": title, "scale": scale, "legend": {"orient": "bottom", "columns": columns}}
 
 
 def _rate(run: dict[str, Any]) -> str:
@@ -234,4 +243,5 @@ def _spec(points: list[dict[str, Any]], layers: list[dict[str, Any]], *, height:
 def _update(name: str, chart: Chart) -> dict[str, Any]:
     if chart is None:
         return gr.update(value=None, visible=False)
-    return gr.update(value=AltairPlotData(plot=json.dumps(chart | {"title": name}), chart="scatter"), visible=True)
+    named = chart | {"title": name, "description": f"Chart: {name}"}  # seen, and read out
+    return gr.update(value=AltairPlotData(plot=json.dumps(named), chart="scatter"), visible=True)

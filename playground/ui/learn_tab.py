@@ -17,7 +17,7 @@ from playground.learn import Formula, Lesson, Link, Paper, Trait
 from playground.table import Cell
 from playground.ui.panes import title
 from playground.ui.table_detail import number
-from playground.ui.table_tab import MARKS, VERDICTS
+from playground.ui.table_tab import CLAIM, MARKS, VERDICTS
 
 SCRIPT = Path(__file__).with_name("learn.js")
 PAPERS = "papers"  # the page behind those of the families
@@ -115,7 +115,7 @@ def _traits(world: str, lesson: Lesson, cells: dict[str, Cell]) -> str:
     items = {good: "".join(_trait(world, t, cells.get(t.row)) for t in lesson.traits if t.good == good) for good in (True, False)}
     lists = f"<div><h4>Strengths</h4><ul>{items[True]}</ul></div><div><h4>Weaknesses</h4><ul>{items[False]}</ul></div>"
     source = f"""<p>What one would expect, and below it what the course says and what was measured here in the world
-        “{escape(worlds.load(world).title)}”. <a href="{escape(TABLE.format(world=world))}">The table</a> says how.</p>"""
+        “{escape(worlds.load(world).title)}”. <a href="{escape(TABLE.format(world=world))}">The table</a> says how. {CLAIM}</p>"""
     return _section("Strengths and weaknesses", f'{source}<div class="pair traits">{lists}</div>')
 
 

@@ -30,6 +30,11 @@ MAX_THREADS = 120  # a visitor whose order waits or is shown slowly holds one, a
 TOO_LARGE = f"a request may have at most {MAX_BODY} bytes"
 TABS = ("compare", "table", "explore", "training", "learn")
 
+REMEMBER_WORLD = """(world) => {
+    const kept = [...new URLSearchParams(location.search)].filter(([key]) => key === "walk" || key.startsWith("__"));
+    history.replaceState(null, "", `?${new URLSearchParams([["tab", "table"], ["world", world], ...kept])}`);
+}"""  # of the table, into the address
+
 log = logging.getLogger(__name__)
 
 HEADER = """
@@ -67,11 +72,12 @@ def build(machine: Machine, start: Order | None = None) -> gr.Blocks:
         # 2. Handlers
         def restore(request: gr.Request) -> dict[Any, Any]:
             query = dict(request.query_params)
-            chosen = {tabs: gr.Tabs(selected=query["tab"])} if query.get("tab") in TABS else {}
+            shown_first = restored(compared, query)
+            chosen = {tabs: gr.Tabs(selected=query["tab"])} if query.get("tab") in TABS and compared.panes not in shown_first else {}
             for names, shown in ((explore_tab.ITEMS, items), (training_tab.ITEMS, training_items)):
                 if query.get("item") in names:  # the scripts of the items read the rest of the link
                     chosen[shown] = gr.Tabs(selected=query["item"])
-            return {**restored(compared, query), **chosen}
+            return {**shown_first, **chosen}  # what is wrong with a link stands in the first tab
 
         def turn_to(world: str, request: gr.Request) -> dict[Any, Any]:
             return {compared.world: world, **compared.choose(world, request)}
@@ -87,6 +93,7 @@ def build(machine: Machine, start: Order | None = None) -> gr.Blocks:
         for part, show, shown in shows:
             gr.on([demo.load, part.select, compared.world.change], show, compared.world, shown, **quick)
         table_world.input(turn_to, table_world, [compared.world, *compared.chosen], **quick)
+        table_world.input(None, table_world, None, js=REMEMBER_WORLD, api_visibility="private")
         compared.world.change(lambda world: world, compared.world, table_world, **quick)
     return demo
 
@@ -127,12 +134,18 @@ def launch(demo: gr.Blocks, **options: Any) -> tuple[Any, str, str | None]:
 
 
 class BodyLimit:
-    """Refuses requests with a larger body than any upload may have: at once if they announce it, else when that much has arrived."""
+    """Refuses requests with a larger body than any upload may have: at once if they announce it, else when that much has arrived.
+
+    Gradio's own way to upload files, which stay on the disk until the server ends, is closed: no part of this page uses it.
+    """
 
     def __init__(self, app: Any):
         self.app = app
 
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
+        if scope.get("path", "").rstrip("/").endswith("/upload"):
+            await JSONResponse({"detail": "this page takes no files"}, status_code=404)(scope, receive, send)
+            return
         refusal = JSONResponse({"detail": TOO_LARGE}, status_code=413)
         if int(dict(scope.get("headers", ())).get(b"content-length", 0)) > MAX_BODY:
             await refusal(scope, receive, send)

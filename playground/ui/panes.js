@@ -34,7 +34,7 @@ function buildPane(view) {
   pane.bar = make("div", { class: "bar", role: "progressbar", "aria-label": `${view.title}: progress`, "aria-valuemin": 0, "aria-valuemax": 100 });
   pane.fill = make("span");
   pane.bar.append(pane.fill);
-  pane.time = figure("time", "Network time of this engine alone; previews, encoding and waiting are not in it.");
+  pane.time = figure("time", "Network time of this engine alone; previews, encoding and waiting are not in it. It is longer while the server trains or measures beside it.");
   pane.calls = figure("network calls", "How often a network was evaluated; a guided step counts twice.");
   pane.match = figure("prompt match", "Share of the requested attributes that the judge, a network trained on real pictures only, finds.");
   pane.sharpness = figure("sharpness", "Variance of the Laplacian relative to real pictures: below 1 is softer, above is harsher.");

@@ -9,6 +9,7 @@ from collections import OrderedDict
 from playground.compare import Comparison
 
 MAX_BYTES = 192_000_000  # of kept frames, over all visitors; four faces of every engine take 4,000,000
+LEAST_BYTES = 50_000  # that a run is counted with
 
 
 class Runs:
@@ -19,6 +20,8 @@ class Runs:
         self._lock = threading.Lock()
         self._in_flight: dict[str, threading.Event] = {}
         self._finished: OrderedDict[str, Comparison] = OrderedDict()
+        self._sizes: dict[str, int] = {}  # bytes of each of them, at least `LEAST_BYTES`
+        self._bytes = 0  # of all
 
     def begin(self, session: str) -> threading.Event:
         """The stop signal of a new run; an earlier run of the same session is stopped."""
@@ -48,11 +51,13 @@ class Runs:
 
     def keep(self, comparison: Comparison) -> str:
         """Keep a finished run; returns the name, hard to guess, under which `find` finds it."""
-        name = secrets.token_urlsafe(12)
+        name, size = secrets.token_urlsafe(12), max(comparison.nbytes, LEAST_BYTES)
         with self._lock:
-            self._finished[name] = comparison
-            while sum(kept.nbytes for kept in self._finished.values()) > self._max_bytes and len(self._finished) > 1:
-                self._finished.popitem(last=False)
+            self._finished[name], self._sizes[name] = comparison, size
+            self._bytes += size
+            while self._bytes > self._max_bytes and len(self._finished) > 1:
+                oldest, _ = self._finished.popitem(last=False)
+                self._bytes -= self._sizes.pop(oldest)
         return name
 
     def find(self, name: str) -> Comparison:

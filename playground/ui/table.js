@@ -13,6 +13,7 @@ element.addEventListener("click", async (event) => {
   if (action === "detail") {
     const kept = [...new URLSearchParams(location.search)].filter(([key]) => key === "walk" || key.startsWith("__"));
     history.replaceState(null, "", `?${new URLSearchParams([["tab", "table"], ["world", world], ["cell", `${row}.${family}`], ...kept])}`);
+    followed = true;
     open(button);
   }
 });
@@ -44,6 +45,6 @@ watch("value", follow);
 follow();
 
 function download(answer, world) {
-  if (answer.error) element.querySelector(".detail").replaceChildren(make("p", { class: "problem", text: answer.error }));
+  if (answer.error) element.querySelector(".detail").replaceChildren(make("p", { class: "problem", role: "alert", text: answer.error }));
   else save({ uri: `data:text/csv;charset=utf-8,${encodeURIComponent(answer)}`, name: `generative-playground-${world}.csv` });
 }

@@ -18,6 +18,7 @@ from playground.ui.panes import script, title
 from playground.ui.table_detail import number
 
 MARKS = {REPRODUCED: "✓", CONTRADICTED: "✗", UNDECIDED: "≈", NOT_MEASURED: "…"}
+CLAIM = "A claim of the course is an order of two engines in a row, such as “GAN above VAE”: marks say whether the figures have it too."
 VERDICTS = {**{verdict: verdict for verdict in MARKS}, NOT_MEASURED: "not measured yet"}
 
 
@@ -64,11 +65,12 @@ def show(world: str) -> str:
     return f"""
         <p class="count"><b>{counts[REPRODUCED]} of {sum(counts.values())}</b> claims reproduced {where}; {others}.</p>
         <p class="key">{_key()}</p>
+        <p class="quiet">{CLAIM} Which word of ours a figure earns is a matter of fixed limits, and is not judged.</p>
         <p class="actions">{_action("csv", "Download as CSV", world=world)}{_action("print", "Print")}</p>
         <div class="scroll" tabindex="0" role="region" aria-label="Comparison table">
           <table><thead><tr><td></td>{heads}</tr></thead><tbody>{rows}</tbody></table>
         </div>
-        <section class="detail" id="table-detail" aria-live="polite" aria-label="What stands behind a cell"></section>
+        <section class="detail" id="table-detail" aria-label="What stands behind a cell"></section>
     """
 
 

@@ -35,7 +35,7 @@ document.addEventListener("click", (event) => {
 });
 
 document.addEventListener("keydown", (event) => {
-  const elsewhere = document.activeElement?.closest("input, select, textarea, [role=application], [role=tab], [role=listbox]"); // has its own use for arrows
+  const elsewhere = document.activeElement?.closest("input, select, textarea, [role=application], [role=tab], [role=listbox], .scroll"); // has its own use for arrows
   if (!current || elsewhere || event.ctrlKey || event.altKey || event.metaKey) return;
   if (event.key === "Escape") go(0);
   else if (event.key === "ArrowRight") go(current + 1);

@@ -22,6 +22,7 @@ from playground.ui.runs import Runs
 
 ROOT = '<div class="item"></div>'
 KEPT = 72_000_000  # bytes of finished runs, of each item that keeps them
+MOST_PENDING = 200  # jobs of all visitors; thirty that move a slider at once ask for 150
 
 
 def component(
@@ -104,6 +105,8 @@ async def answered_by(machine: Machine, job: Callable[..., dict[str, Any]], *arg
     """What a job on the machine gives, or its message; while it waits for its turn it holds none of Gradio's threads."""
     answer: dict[str, Any] = {}
     with contained(lambda message: answer.update(error=message)):
+        if machine.pending >= MOST_PENDING:
+            raise ValueError(f"the server has {machine.pending} questions to answer before this one; try again in a moment")
         answer.update(await asyncio.wrap_future(machine.submit(job, *args)))
     return answer
 

@@ -3,10 +3,11 @@
 const root = element.querySelector(".item");
 const { worlds, start } = props.fixed;
 let turn = 0; // counts the pictures encoded
+let squeezed = null; // the picture that is shown encoded
 
 const found = make("div", { class: "encoded" });
 const told = make("p", { class: "quiet", role: "status" });
-const copyButton = linkButton(() => remember("encode", query()));
+const copyButton = linkButton(() => remember("encode", squeezed ?? query()));
 const board = makeBoard({
   worlds,
   start,
@@ -34,9 +35,10 @@ const grouped = (number) => Math.round(number).toLocaleString("en");
 
 async function squeeze() {
   const mine = ++turn;
-  remember("encode", query());
+  squeezed = query();
+  remember("encode", squeezed);
   setText(told, "Encoding.");
-  const answer = await answerOf(server.squeeze(query()));
+  const answer = await answerOf(server.squeeze(squeezed));
   if (mine !== turn) return; // another picture was chosen meanwhile
   if (answer.error) {
     setText(told, "");

@@ -109,7 +109,8 @@ async function pieces(engine) {
     onpointerdown: (event) => { const box = canvas.getBoundingClientRect(); go(Math.floor(((event.clientX - box.left) / box.width) * engine.columns), Math.floor(((event.clientY - box.top) / box.height) * engine.rows)); },
     onkeydown: key,
   });
-  const said = make("div", { class: "said", role: "status" });
+  const said = make("p", { role: "status" });
+  const rest = make("div"); // too much to be read out at every step
   let [x, y] = [engine.columns >> 1, engine.rows >> 1];
   let [busy, waiting] = [false, false]; // one question at a time is on its way; the latest place waits for its answer
 
@@ -137,7 +138,10 @@ async function pieces(engine) {
       waiting = false;
       return inspect();
     }
-    if (found.error) return setText(said, found.error);
+    if (found.error) {
+      rest.replaceChildren();
+      return setText(said, found.error);
+    }
     paint(found.attention);
     tell(found);
   }
@@ -160,7 +164,7 @@ async function pieces(engine) {
     const bars = found.probabilities.slice(0, 8).map((probability, i) => {
       const bar = make("span", { class: "bar" });
       bar.style.setProperty("--share", probability);
-      return make("li", { "aria-current": i === found.said }, make("img", { src: found.candidates[i], alt: "" }), bar, make("span", { text: `${(100 * probability).toFixed(1)} %` }));
+      return make("li", { "aria-current": i === found.said }, make("img", { src: found.candidates[i], alt: `candidate ${i + 1}` }), bar, make("span", { text: `${(100 * probability).toFixed(1)} %` }));
     });
     const words = found.words.map(([word, share]) => {
       const node = make("span", { text: `${word} `, title: `${(100 * share).toFixed(1)} % of its attention` });
@@ -168,8 +172,8 @@ async function pieces(engine) {
       return node;
     });
     const surprise = -Math.log2(Math.max(found.said_probability, 1e-9));
-    said.replaceChildren(
-      make("p", {}, make("b", { text: `Row ${y + 1}, column ${x + 1}: ` }), `what is there had ${(100 * found.said_probability).toFixed(1)} % (${surprise.toFixed(1)} bits of surprise). The likeliest pieces:`),
+    said.replaceChildren(make("b", { text: `Row ${y + 1}, column ${x + 1}: ` }), `what is there had ${(100 * found.said_probability).toFixed(1)} % (${surprise.toFixed(1)} bits of surprise). The likeliest pieces:`);
+    rest.replaceChildren(
       make("ol", { class: "candidates" }, ...bars),
       make("p", {}, `It looked at what was drawn before with ${(100 * found.pictures).toFixed(0)} % of its attention (orange), and at the text: `, make("span", { class: "attended" }, ...words)));
   }
@@ -177,7 +181,7 @@ async function pieces(engine) {
   const link = wanted;
   if (link !== null && link >= engine.rows * engine.columns) refuse("piece", engine.rows * engine.columns - 1, link, 0);
   setTimeout(() => (link === null ? go(x, y) : go(link % engine.columns, Math.floor(link / engine.columns))));
-  return section(`${engine.title}, piece by piece`, "Choose a piece of the picture. The bars say how likely the engine found each candidate for it, given all pieces before; before guidance and temperature.", make("div", { class: "pieces" }, canvas, said));
+  return section(`${engine.title}, piece by piece`, "Choose a piece of the picture. The bars say how likely the engine found each candidate for it, given all pieces before; before guidance and temperature.", make("div", { class: "pieces" }, canvas, make("div", {}, said, rest)));
 }
 
 // ---- Step by step ----

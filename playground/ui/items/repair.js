@@ -3,6 +3,7 @@
 const root = element.querySelector(".item");
 const { worlds, start } = props.fixed;
 let missing = new Uint8Array(0);
+let drawn = null; // the order whose pictures are shown
 let preset = ""; // name of what is missing, "" when brushed
 
 // ---- Layout ----
@@ -11,7 +12,7 @@ const presets = make("div", { class: "buttons", role: "group", "aria-label": "Wh
 const prompt = textField(start.prompt);
 const seed = numberField(start.seed, 0, props.fixed.max_seed);
 const pictures = rangeField("Ways to finish it", start.num_images, 1, props.fixed.most_ways);
-const copyButton = linkButton(() => remember("repair", order()));
+const copyButton = linkButton(() => remember("repair", drawn ?? order()));
 const board = makeBoard({
   worlds,
   start,
@@ -95,9 +96,9 @@ function order() {
 }
 
 function draw() {
-  const query = order();
-  remember("repair", query);
-  const { n, ...rest } = query;
+  drawn = order();
+  remember("repair", drawn);
+  const { n, ...rest } = drawn;
   trigger("submit", { order: { ...rest, num_images: n } });
 }
 

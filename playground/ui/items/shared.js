@@ -111,7 +111,7 @@ function curveFigure(curve, seconds) {
     svg("polyline", { points: curve.points.map(([time, value]) => `${x(time).toFixed(1)},${y(value).toFixed(1)}`).join(" ") }),
     cursor,
   );
-  const now = make("output", {});
+  const now = make("span", { class: "now" }); // no <output>, which would be read out at every step of a replay
   const node = make("figure", { class: "curve" }, make("figcaption", { title: curve.means }, make("b", { text: curve.name }), " ", now, make("small", { text: curve.means })), drawing);
   const at = (time) => {
     const reached = curve.points.filter(([moment]) => moment <= time).at(-1) ?? curve.points[0];

@@ -7,6 +7,7 @@ const rows = new Map(); // engine name -> its elements, pictures and place
 let run = "";
 let started = 0;
 let walked = ""; // through what, where an engine leaves a choice
+let ordered = null; // what the strips shown were drawn from
 let linked = ""; // what a link says of that, for the server to explain where it is nothing that can be chosen
 
 const world = worldField(worlds, start.world);
@@ -16,7 +17,7 @@ const through = make("select", {}, ...["w", "z"].map((way) => make("option", { v
 const throughField = labelled("The GAN walks through", through, "w: its styles, in a straight line. z: the random vectors that styles are made of, around a sphere.");
 const status = make("p", { class: "status", role: "status", "aria-live": "polite" });
 const strips = make("div", { class: "strips" });
-const copyButton = linkButton(() => remember("walk", query()));
+const copyButton = linkButton(() => remember("walk", ordered ?? query()));
 copyButton.hidden = true;
 const form = make(
   "form",
@@ -55,8 +56,9 @@ function query() {
 
 function order() {
   walked = through.value;
-  remember("walk", query());
-  trigger("submit", { order: query() });
+  ordered = query();
+  remember("walk", ordered);
+  trigger("submit", { order: ordered });
 }
 
 // ---- Showing ----
@@ -97,7 +99,8 @@ function buildRow(pane) {
 
 async function showRow(row, pane, view) {
   if (!row) return;
-  const how = world.world?.ways[pane.name]?.[walked] ?? world.world?.between[pane.name];
+  const of = worlds.find(({ name }) => name === ordered?.world);
+  const how = of?.ways[pane.name]?.[walked] ?? of?.between[pane.name];
   setText(row.note, pane.error || (how ? `walks through ${how}` : ""));
   row.node.dataset.state = pane.state;
   if (!pane.picture || pane.picture === row.shown) return finish(row);
@@ -113,7 +116,7 @@ async function showRow(row, pane, view) {
   });
   row.strip.replaceChildren(...row.frames);
   row.strip.style.setProperty("--columns", view.columns);
-  row.strip.setAttribute("aria-label", `${row.title}: ${view.columns} pictures on the way from “${ends[0].prompt.value || "anything"}” to “${ends[1].prompt.value || "anything"}”`);
+  row.strip.setAttribute("aria-label", `${row.title}: ${view.columns} pictures on the way from “${ordered.from_prompt || "anything"}” to “${ordered.to_prompt || "anything"}”`);
   finish(row);
 }
 
