@@ -27,7 +27,7 @@ HEIGHT = 300  # pixels
 LOWEST = 0.25  # × real, where whiskers end that would go to 0 and below: a logarithmic axis has neither
 
 NAMES = ("Quality against time", "Diffusion: fewer steps", "The rows at a glance", "Digits: what became of nine short trainings")
-CURVES = tuple(f"Digits, {title(family)}: loss in nine short trainings" for family in FAMILIES)
+CURVES = tuple(f"Digits, {title(family)}: loss in short trainings" for family in FAMILIES)
 
 Chart = dict[str, Any] | None  # a specification, or None where nothing was measured
 
