@@ -198,7 +198,8 @@ def test_strengths_and_weaknesses_are_those_of_the_table(world, monkeypatch):
             elif cell.figure is None:
                 assert said == f"course: {cell.theirs} · not measured yet"
             else:
-                assert said.startswith(f"course: {cell.theirs} · measured: {cell.ours} · {number(cell.figure.value)} × fastest [")
+                interval = ", n = " if cell.figure.low is None else f" [{number(cell.figure.low)}, {number(cell.figure.high)}]"
+                assert said.startswith(f"course: {cell.theirs} · measured: {cell.ours} · {number(cell.figure.value)} × fastest{interval}")
                 assert said.endswith(cell.verdict)
                 assert "n = 20" in said
 
