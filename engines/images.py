@@ -14,7 +14,8 @@ from PIL import Image
 def to_float(images: np.ndarray) -> torch.Tensor:
     """uint8 (N, H, W, C) -> float32 (N, C, H, W) in [-1, 1]."""
     assert (images.dtype, images.ndim) == (np.uint8, 4), f"want uint8 NHWC, got {images.dtype} {images.shape}"
-    return torch.from_numpy(np.ascontiguousarray(images)).permute(0, 3, 1, 2).float() / 127.5 - 1
+    writable = np.require(images, requirements=("C", "W"))  # copied only where torch would warn
+    return torch.from_numpy(writable).permute(0, 3, 1, 2).float() / 127.5 - 1
 
 
 def to_uint8(x: torch.Tensor) -> np.ndarray:

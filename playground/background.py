@@ -50,6 +50,7 @@ class Background:
         """folder: for logs."""
         self._folder, self._lock = folder, threading.RLock()
         self.job: Job | None = None  # the last one
+        self._last: dict[str, Job] = {}  # of each kind, by the first word of its name
         atexit.register(self.stop_all)
 
     def start(self, name: str, arguments: list[str], *, owner: str = "", clear: Path | None = None) -> Job:
@@ -61,7 +62,8 @@ class Background:
             if clear:
                 shutil.rmtree(clear, ignore_errors=True)
             self._folder.mkdir(parents=True, exist_ok=True)
-            log = self._folder / "background.log"
+            kind = name.split()[0]
+            log = self._folder / f"{kind}.log"
             with log.open("w") as file:
                 process = subprocess.Popen(
                     [sys.executable, "-m", "playground.tethered", *arguments],
@@ -71,8 +73,12 @@ class Background:
                     stderr=subprocess.STDOUT,
                     creationflags=getattr(subprocess, "BELOW_NORMAL_PRIORITY_CLASS", 0),  # on Windows
                 )
-            self.job = Job(name, process, log, owner)
+            self.job = self._last[kind] = Job(name, process, log, owner)
             return self.job
+
+    def last(self, kind: str) -> Job | None:
+        """The last command whose name begins with a word, running or not."""
+        return self._last.get(kind)
 
     def start_or_join(self, name: str, arguments: list[str], *, owner: str = "", clear: Path) -> Job:
         """Like `start`, unless the command is running already."""

@@ -23,7 +23,7 @@ class Figure:
     """One measured number.
 
     low, high: its 95 % interval, None where there is none. unit: "" for a plain ratio. n: what it was taken over, images or
-    runs as `method` says. seed: of the first image, None where nothing is random. judge: hash of the judge that scored it,
+    runs as `method` says. seed: of the first image, None where the figure hangs on none. judge: hash of the judge that scored it,
     "" where none did. weights: fingerprint of the engine's weights, "" for real images.
     """
 

@@ -152,11 +152,25 @@ def bootstrap_interval(
     return float(low), float(high)
 
 
+def share_interval(
+    statistic: Callable[[np.ndarray], float], num_images: int, *, rng: np.random.Generator, resamples: int = 200
+) -> tuple[float, float]:
+    """`bootstrap_interval` of a share: within 0 and 1, and at none and at all as wide as `binomial_interval` of as many images."""
+    low, high = bootstrap_interval(statistic, num_images, rng=rng, resamples=resamples)
+    value = statistic(np.arange(num_images))
+    if value in (0, 1):
+        return binomial_interval(round(value * num_images), num_images)
+    return max(low, 0.0), min(high, 1.0)
+
+
 def binomial_interval(count: int, total: int, *, level: float = 0.95) -> tuple[float, float]:
     """The exact interval of a share of which `count` of `total` were seen (Clopper & Pearson 1934), wide also at none and at all.
 
     Resampling none of nine would give an interval of no width.
     """
+    if total and not count:
+        low, high = binomial_interval(total, total, level=level)
+        return 1 - high, 1 - low
 
     def at_least(k: int, share: float) -> float:
         return sum(math.comb(total, i) * share**i * (1 - share) ** (total - i) for i in range(k, total + 1))
@@ -169,7 +183,7 @@ def binomial_interval(count: int, total: int, *, level: float = 0.95) -> tuple[f
         return low
 
     tail = (1 - level) / 2
-    return solve(count, tail) if count else 0.0, solve(count + 1, 1 - tail) if count < total else 1.0
+    return solve(count, tail), solve(count + 1, 1 - tail) if count < total else 1.0
 
 
 def geometric_mean(values: list[float]) -> float:

@@ -12,6 +12,7 @@ from itertools import permutations
 
 from engines import FAMILIES
 from playground.figures import Figure, Figures
+from playground.references import REFERENCES
 
 REPRODUCED, CONTRADICTED, UNDECIDED, NOT_MEASURED = "reproduced", "contradicted", "undecided", "not measured"
 
@@ -26,7 +27,8 @@ class Row:
     the cell. compared: figures whose orderings must agree for a verdict. rising: whether a larger figure means a word
     further up the scale. ratio: whether figures are compared by ratio (else by difference). relative: whether the cell shows
     the figure divided by the smallest among the engines. rule: from the cell's number and the engine's figures to our word.
-    unit: of the cell's number. faces_only: whether the row needs faces.
+    unit: of the cell's number. faces_only: whether the row needs faces. measured_in: the one world that is measured for all, "" where
+    each is.
     """
 
     key: str
@@ -43,6 +45,7 @@ class Row:
     unit: str
     references: Mapping[str, str]
     faces_only: bool = False
+    measured_in: str = ""
 
 
 def thresholds(*steps: tuple[float, str], above: str) -> Callable[[float, Named], str]:
@@ -79,12 +82,7 @@ ROWS = (
         rule_text="Fréchet distance over that of as many real images, geometric mean of two judges: "
         "up to 4 Exceptional, 16 High, 64 Moderate, above Low",
         unit="× real",
-        references=_words(
-            "people misjudge real or fake (.50 is chance): NVAE .13 (CIFAR-10), Efficient-VDVAE .09 (FFHQ-256) (Stein et al. 2023)",
-            "people misjudge real or fake (.50 is chance), ImageNet-256: BigGAN .16, StyleGAN-XL .15, GigaGAN .21 (Stein et al. 2023)",
-            "people misjudge real or fake (.50 is chance), ImageNet-256: RQ-Transformer .22 (Stein et al. 2023)",
-            "people misjudge real or fake (.50 is chance), ImageNet-256: ADM .27, DiT .29, LDM .31, DiT guided .33 (Stein et al. 2023)",
-        ),
+        references=REFERENCES["quality"],
     ),
     Row(
         key="speed",
@@ -99,11 +97,7 @@ ROWS = (
         rule=speed_word,
         rule_text="median seconds per image, one at a time, over the fastest engine's: up to 5 Fast, from 10 Slow, between Medium",
         unit="× fastest",
-        references={
-            "gan": "50,000 images of 32×32 in under a minute on one GPU (Song et al. 2020)",
-            "diffusion": "50,000 images of 32×32 in about 20 hours on one GPU (DDPM); CIFAR-10 FID of DDIM at 10/20/50/100/1000 steps: "
-            "13.36 / 6.84 / 4.67 / 4.16 / 4.04 (Song et al. 2020)",
-        },
+        references=REFERENCES["speed"],
     ),
     Row(
         key="stability",
@@ -118,10 +112,8 @@ ROWS = (
         rule=stability_word,
         rule_text="failures in nine short trainings: at most 1, and FD varying over seeds by less than 25 %, Stable, else Unstable",
         unit="of 9 failed",
-        references={
-            "vae": "CIFAR-10 FID: VAE with learnt noise 76.7 ± 0.8 (Dai & Wipf 2019, table 1)",
-            "gan": "CIFAR-10 FID: LSGAN 87.1 ± 47.5, six other GANs ± 0.9 to ± 3.6 (Dai & Wipf 2019, table 1)",
-        },
+        references=REFERENCES["stability"],
+        measured_in="digits",
     ),
     Row(
         key="control",
@@ -136,10 +128,7 @@ ROWS = (
         rule=thresholds((2, "Limited"), (4, "Moderate"), above="Flexible"),
         rule_text="passes of six tests of control without retraining: up to 2 Limited, 3 or 4 Moderate, 5 or 6 Flexible",
         unit="of 6 passed",
-        references={
-            "autoregressive": "GenEval overall: minDALL-E .23 (Ghosh et al. 2023)",
-            "diffusion": "GenEval overall: SD 1.5 .43, SD 2.1 .50, SDXL .55, IF-XL .61 (Ghosh et al. 2023)",
-        },
+        references=REFERENCES["control"],
     ),
     Row(
         key="faces",
@@ -154,7 +143,7 @@ ROWS = (
         rule=thresholds((0, "No"), above="Yes"),
         rule_text="1 if moving along one fixed latent direction edits a face and passes every test, else 0",
         unit="",
-        references={},
+        references=REFERENCES["faces"],
         faces_only=True,
     ),
     Row(
@@ -170,7 +159,7 @@ ROWS = (
         rule=lambda value, _: "High" if value >= 0.7 else "Limited",
         rule_text="coverage × (1 − copy rate), over that of real unseen images: from 0.7 High, below Limited",
         unit="of real",
-        references={},  # none that could be read again at its source
+        references=REFERENCES["novelty"],
     ),
     Row(
         key="resources",
@@ -186,11 +175,7 @@ ROWS = (
         rule_text="geometric mean of FLOPs to train to 110 % of its best FD and FLOPs per image, over the cheapest engine's: "
         "up to 10 Moderate, above High",
         unit="× cheapest",
-        references={
-            "gan": "V100-days: BigGAN-deep 128-256 (ImageNet-256); StyleGAN2 64 (LSUN-Churches) (Rombach et al. 2022, table 18)",
-            "diffusion": "V100-days: LDM-4 271, ADM 916 (ImageNet-256); LDM-8 18 (LSUN-Churches), converted from A100-days "
-            "(Rombach et al. 2022, table 18)",
-        },
+        references=REFERENCES["resources"],
     ),
 )
 
@@ -291,11 +276,11 @@ def verdict(claim: Claim, figures: Figures) -> str:
 
 
 def comparisons(claim: Claim, figures: Figures) -> list[Comparison]:
-    """What a claim's verdict rests on; empty where one of its figures was not measured."""
+    """What a claim's verdict rests on; empty where one of its figures was not measured, or not both by the same judge."""
     row = claim.row
     measured = figures.get(row.key, {})
     upper, lower = measured.get(claim.upper, {}), measured.get(claim.lower, {})
-    if any(name not in upper or name not in lower for name in row.compared):
+    if any(name not in upper or name not in lower or upper[name].judge != lower[name].judge for name in row.compared):
         return []
     return [_compare(row, name, upper[name], lower[name]) for name in row.compared]
 

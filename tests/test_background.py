@@ -61,9 +61,21 @@ def test_the_page_comes_first(tmp_path):
         background.stop_all()
 
 
-def test_it_starts_where_there_are_no_priorities(tmp_path, monkeypatch):
-    monkeypatch.delattr(os, "setpriority", raising=False)
-    assert not finish(Background(tmp_path).start("version", ["platform"])).failed
+def test_it_starts_where_there_are_no_priorities():
+    program = "import os, sys; vars(os).pop('nice', None); sys.argv[1:] = ['platform']; from playground import tethered; tethered.main()"
+    pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+    with subprocess.Popen([sys.executable, "-c", program], cwd=ROOT, text=True, **pipes) as process:
+        assert process.stdout.readline(), process.stderr.read()  # the platform's name
+        assert process.wait() == 0
+
+
+def test_what_became_of_a_command_is_known_after_one_of_another_kind(tmp_path):
+    background = Background(tmp_path)
+    job = finish(background.start("training digits/vae", ["no_such_module_here"]))
+    assert background.last("measuring") is None
+    other = finish(background.start("measuring digits", ["platform"]))
+    assert (background.last("training"), background.last("measuring"), background.job) == (job, other, other)
+    assert "no_such_module_here" in job.last_line()
 
 
 def test_only_its_owner_stops_it_and_nobody_owns_none(tmp_path):

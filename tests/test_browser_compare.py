@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
-from urllib.parse import urlencode
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
 from browser import AXE, draw, pixels, serious, skip, wait_until_done
@@ -103,6 +103,35 @@ def test_a_link_restores_the_run(open_page, fake_address):
     assert again.get_by_label("Prompt", exact=True).input_value() == "7"
     assert again.get_by_label("Seed").input_value() == "21"
     assert pixels(again) == pixels(tab)
+
+
+def test_the_address_of_a_run_comes_back_with_its_tab(open_page, fake_address):
+    tab = open_page(fake_address, query="?__theme=light")
+    tab.get_by_label("Seed").fill("21")
+    draw(tab, "7")
+    wait_until_done(tab)
+    run = tab.url
+    tab.get_by_role("tab", name="Explore").click()
+    tab.wait_for_function("location.search.includes('tab=explore')")
+    assert "seed=21" not in tab.url
+    tab.get_by_role("tab", name="The table").click()
+    tab.wait_for_function("location.search === '?tab=table&world=digits&__theme=light'")
+    tab.get_by_role("tab", name="Compare").click()
+    tab.wait_for_function("location.search.includes('seed=21')")
+    assert parse_qs(urlsplit(tab.url).query) == parse_qs(urlsplit(run).query) | {"tab": ["compare"]}
+    again = open_page(fake_address, query=tab.url.removeprefix(fake_address))
+    wait_until_done(again)
+    assert pixels(again) == pixels(tab)
+
+
+def test_a_refused_link_leaves_no_trace_in_the_address_of_what_comes_next(open_page, fake_address):
+    tab = open_page(fake_address, query="?tab=table&seed=bad")
+    tab.get_by_text("This link cannot be restored").wait_for()
+    draw(tab, "7")
+    wait_until_done(tab)
+    assert parse_qs(urlsplit(tab.url).query)["prompt"] == ["7"]
+    tab.get_by_role("tab", name="The table").click()
+    tab.wait_for_function("location.search === '?tab=table&world=digits'")
 
 
 def test_downloads_and_copy(open_page, fake_address):

@@ -9,6 +9,9 @@ from browser import AXE, FIRST, pixels, serious, serve, skip, wait_until_done
 from fakes import Fake, make_machine
 
 import engines
+from playground import figures
+from playground.figures import Figure
+from playground.ui import again
 
 
 def test_the_table(open_page, fake_address):
@@ -53,6 +56,52 @@ def test_the_table_has_its_own_choice_of_a_world(open_page, two_worlds):
     assert tab.locator("#choices").get_by_label("World").input_value() == "Cartoon faces"
 
 
+@pytest.mark.parametrize("width", [1440, 390])
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_the_table_fits_and_has_no_serious_accessibility_finding(open_page, fake_address, theme, width):
+    if not AXE:
+        skip("AXE_PATH does not name axe.min.js")
+    tab = open_page(fake_address, width=width, query=f"?__theme={theme}&tab=table&world=digits&cell=quality.gan")
+    tab.get_by_role("heading", name="Quality: GAN").wait_for()
+    tab.add_script_tag(path=AXE)
+    assert serious(tab) == []
+    assert tab.evaluate("document.documentElement.scrollWidth") <= width
+
+
+WAIT, NEVER, FAIL = (
+    ["timeit", "-n1", "-r1", "import time; time.sleep(2)"],
+    ["http.server", "0", "--bind", "127.0.0.1"],
+    ["no_such_module_here"],
+)
+
+
+@pytest.mark.parametrize(
+    ("command", "role", "ended"),
+    [(WAIT, "status", "Handwritten digits: done in"), (FAIL, "alert", "ended early"), (NEVER, "status", "Handwritten digits: stopped.")],
+)
+def test_measuring_again_is_watched_to_its_end(open_page, fake_address, monkeypatch, command, role, ended):
+    def start(background, folder, world, owner):
+        seconds = Figure(0.25, "s", 5, "quick: median", "machine", "abc", 0.2, 0.3)
+        figures.write(world, "speed", "vae", {"seconds": seconds}, root=folder)
+        return background.start_or_join(f"{again.TASK} {world}", command, owner=owner, clear=folder / "of another world")
+
+    monkeypatch.setattr(again, "_start", start)
+    monkeypatch.setattr(again, "POLL", 0.2)
+    tab = open_page(fake_address, query="?tab=table&world=digits")
+    buttons, shown = tab.get_by_role("button", name="Measure again here", exact=True), tab.locator("#again")
+    buttons.first.click()  # unfolds the other one
+    buttons.last.click()
+    if command is not FAIL:
+        shown.get_by_text("Handwritten digits: 1 of 24 cells measured").wait_for()
+    if command is NEVER:
+        other = open_page(fake_address, query="?tab=training&item=live")
+        other.get_by_role("button", name="Train", exact=True).click()
+        other.get_by_text("The server is busy with “measuring digits”").wait_for()
+        tab.locator("#again-stop").click()
+    shown.get_by_role(role).filter(has_text=ended).wait_for()
+    assert "0.25 s [0.2, 0.3]" in shown.get_by_role("row", name="Speed VAE").inner_text()
+
+
 def test_a_lesson_has_a_link_that_restores_it(open_page, fake_address):
     tab = open_page(fake_address, query="?tab=learn&lesson=gan")
     learn = tab.locator("#learn")
@@ -68,6 +117,20 @@ def test_a_lesson_has_a_link_that_restores_it(open_page, fake_address):
     tab.get_by_role("link", name="Digits, three steps only").click()
     wait_until_done(tab)
     assert tab.get_by_label("Prompt", exact=True).input_value() == "three"
+
+
+def test_a_lesson_stays_open_while_other_tabs_are_on_show(open_page, two_worlds):
+    tab = open_page(two_worlds, query="?tab=learn&world=digits&lesson=gan")
+    lesson = tab.locator("#learn").get_by_role("heading", name="GAN", exact=True)
+    lesson.wait_for()
+    tab.get_by_role("tab", name="The table").click()
+    tab.wait_for_function("location.search === '?tab=table&world=digits'")
+    tab.locator("#table-world").get_by_label("Cartoon faces").check()
+    tab.get_by_text("of 29 claims reproduced").wait_for()
+    tab.get_by_role("tab", name="Learn").click()
+    tab.wait_for_function("location.search === '?tab=learn&world=faces&lesson=gan'")
+    lesson.wait_for()
+    assert tab.locator("#learn article:visible").count() == 1
 
 
 def test_the_walk_goes_by_arrow_keys_and_survives_its_links(open_page, fake_address):

@@ -253,7 +253,7 @@ def test_what_a_prompt_leaves_open_must_vary(passes):
 
 
 def test_adherence_is_taken_from_quality_where_the_same_was_measured(monkeypatch, tmp_path):
-    """Drawn anew where the captions' number, the weights, the seed, the judge or the code were others, or where one was quick."""
+    """Drawn anew where the captions' number, the weights, the seed, the judge or the code were others or unknown, or one was quick."""
     rng = np.random.default_rng(0)
     judge = QuarterJudge({key: rng.integers(len(values), size=NUM_IMAGES) for key, values in WORLD.attributes.items()})
     weights = tmp_path / "digits" / "vae" / "weights.safetensors"
@@ -264,8 +264,8 @@ def test_adherence_is_taken_from_quality_where_the_same_was_measured(monkeypatch
     engine, drawn = Obedient(torch.nn.Linear(1, 1), text.load("digits")), []
     monkeypatch.setattr(Bench, "draw", lambda bench, name: drawn.append(name) or np.concatenate([paint([0] * 4, 0)[None]] * NUM_IMAGES))
 
-    def adherence(seed=5, judge=judge, quick=False):
-        bench = Bench(WORLD, judge, {"vae": engine}, NUM_IMAGES, seed, root=tmp_path, out=tmp_path, quick=quick)
+    def adherence(seed=5, judge=judge, quick=False, commit="abc1234"):
+        bench = Bench(WORLD, judge, {"vae": engine}, NUM_IMAGES, seed, root=tmp_path, out=tmp_path, quick=quick, commit=commit)
         control.measure(bench)
         return bench, bench.read("control")["vae"]["adherence"].value
 
@@ -281,17 +281,31 @@ def test_adherence_is_taken_from_quality_where_the_same_was_measured(monkeypatch
     other.hash = "others"
     for changed in ({"seed": 6}, {"judge": other}, {"quick": True}):
         assert adherence(**changed)[1] != 0.75
-    bench.commit = "another"
-    bench.write("quality", "vae", {"adherence": bench.figure(0.75, "", n=n, method="found", judged=True)})
-    assert adherence()[1] != 0.75
+    for commit, asked in (("another", "abc1234"), ("abc1234+", "abc1234+"), ("unknown", "unknown")):
+        bench.commit = commit
+        bench.write("quality", "vae", {"adherence": bench.figure(0.75, "", n=n, method="found", judged=True)})
+        assert adherence(commit=asked)[1] != 0.75
     weights.write_bytes(b"others")
     assert adherence()[1] != 0.75
-    assert len(drawn) == 7
+    assert len(drawn) == 9
 
 
 def test_known_pixels_must_stay(passes):
-    with pytest.raises(AssertionError, match="must stay"):
-        passes(Forgetful)
+    passed, named, tests = passes(Forgetful)
+    assert {name for name, passes in passed.items() if not passes} == {"half_picture", "hole"}
+    assert tests["hole"]["hole, known pixels kept"].figure.value < 0.1
+    assert tests["hole"]["hole"].figure.value > 0.9  # what is asked for is there
+    assert "known pixels kept at least 1" in named["hole: passes"].method
+
+
+def test_a_rule_says_what_each_figure_has_to_reach_and_how_few_pictures_there_were(passes):
+    _, named, tests = passes(Obedient)
+    assert named["strength_dial: passes"].method.endswith("strength dial, step 1 above 0; strength dial, step 2 above 0")
+    assert "one change, found at least 0.9" in named["one_change: passes"].method
+    assert "one change, layout at most 0.5" in named["one_change: passes"].method
+    assert named["full_prompt: passes"].n == tests["full_prompt"]["full prompt"].figure.n == NUM_IMAGES
+    assert named["any_subset: passes"].n < NUM_IMAGES / 2
+    assert named["controls"].n == min(figure.n for name, figure in named.items() if name.endswith(": passes"))
 
 
 def test_a_seam_shows():

@@ -151,6 +151,19 @@ def test_bootstrap_interval_of_a_mean(rng):
     assert high - low == pytest.approx(2 * 1.96 * 2 / 50, rel=0.2)
 
 
+@pytest.mark.parametrize(("found", "low", "high"), [(0, 0, 1 - 0.025 ** (1 / 48)), (48, 0.025 ** (1 / 48), 1)])
+def test_a_share_of_none_or_all_is_as_uncertain_as_its_number_allows(rng, found, low, high):
+    x = np.arange(48) < found
+    assert metrics.share_interval(lambda chosen: x[chosen].mean(), 48, rng=rng) == pytest.approx((low, high))
+
+
+@pytest.mark.parametrize("missed", [1, 49])
+def test_a_share_stays_within_its_range(rng, missed):
+    x = np.arange(50) >= missed
+    low, high = metrics.share_interval(lambda chosen: x[chosen].mean(), 50, rng=rng)
+    assert 0 <= low < x.mean() < high <= 1
+
+
 def test_bootstrap_interval_holds_a_value_that_repeated_images_shift(rng):
     real, fake = rng.normal(size=(400, 20)), rng.normal(size=(400, 20))
     low, high = metrics.bootstrap_interval(lambda chosen: metrics.frechet_distance(real, fake[chosen]), 400, rng=rng, resamples=50)

@@ -5,8 +5,9 @@ import pytest
 
 import engines
 from engines import Request, checkpoint, worlds
-from playground import figures, gallery, judges
+from playground import figures, gallery, judges, table
 from playground.measure import stability
+from playground.measure.bench import QUICK
 
 TRAINED = [name for world in worlds.NAMES for family in engines.FAMILIES if engines.is_trained(name := f"{world}/{family}")]
 ASKED = {"digits": ("digit", "a {}"), "faces": ("background", "a person, {} background")}  # attribute and prompt
@@ -56,11 +57,28 @@ def test_every_row_was_measured_with_the_weights_shipped(name):
     weights = checkpoint.fingerprint(checkpoint.ROOT / name)
     rows = figures.read(world)
     measured = {row for row, named in rows.items() if family in named and row != stability.ROW}  # that one is of other weights
-    assert measured >= {"quality", "speed", "resources"}
+    assert measured == {row.key for row in table.rows(world)} - {stability.ROW}
     for row in measured:
         assert {figure.weights for figure in rows[row][family].values()} == {weights}, row
         assert judges_of(rows[row][family]) <= {judges.load(world).hash, ""}, row
     assert judges_of(rows["quality"][family]) == judges_of(rows["quality"]["real"]) == {judges.load(world).hash}
+
+
+@pytest.mark.parametrize("world", worlds.NAMES)
+def test_pictures_that_are_compared_are_as_many_and_none_were_measured_quickly(world):
+    rows = figures.read(world)
+    for row in ("quality", "novelty"):
+        compared = next(r.compared for r in table.ROWS if r.key == row)
+        assert len({rows[row][family][name].n for family in engines.FAMILIES for name in compared}) == 1, row
+    for named in (named for measured in rows.values() for named in measured.values()):
+        assert not [name for name, figure in named.items() if figure.method.startswith(QUICK)]
+
+
+@pytest.mark.parametrize("name", TRAINED)
+def test_every_cell_of_pictures_has_some_to_show(name):
+    world, _, family = name.partition("/")
+    for row in ("quality", "control", "novelty", *(("faces",) if world == "faces" else ())):
+        assert figures.read_evidence(world, row, family), row
 
 
 @pytest.mark.parametrize("world", worlds.NAMES)

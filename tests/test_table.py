@@ -1,18 +1,21 @@
 """The table: its claims, its words, its verdicts, and the file that figures live in."""
 
 import csv
+import dataclasses
 import io
 import json
 import math
+import re
 from collections import Counter
 from functools import partial
+from html import escape
 
 import numpy as np
 import pytest
 
 import engines
 from engines import FAMILIES, CheckpointError
-from playground import figures, table
+from playground import figures, references, table
 from playground.figures import Figure
 from playground.ui import again, table_detail, table_tab
 
@@ -164,12 +167,45 @@ def test_cells_without_figures_say_so():
     assert table.tally("faces", {})["not measured"] == 29
 
 
+def test_figures_of_different_judges_are_not_compared():
+    found = measured("novelty", "novelty_classifier", (0.2, 0.3, 0.8, 0.9), spread=0.01)
+    for named in found["novelty"].values():
+        named["novelty_encoder"] = named["novelty_classifier"]
+    claim = next(claim for claim in table.claims("digits") if claim.name == "novelty: diffusion above gan")
+    assert table.verdict(claim, found) == "reproduced"
+    found["novelty"]["gan"]["novelty_encoder"] = dataclasses.replace(found["novelty"]["gan"]["novelty_encoder"], judge="another")
+    assert table.verdict(claim, found) == "not measured"
+
+
 def test_one_contradicted_claim_contradicts_its_cells():
     found = measured("quality", "fd_ratio_classifier", (100, 2, 10, 5), spread=0.05)
     for named in found["quality"].values():
         named["fd_ratio"] = named["fd_ratio_encoder"] = named["fd_ratio_classifier"]
     verdicts = {cell.family: cell.verdict for cell in table.cells("digits", found) if cell.row.key == "quality"}
     assert verdicts == {"vae": "reproduced", "gan": "contradicted", "autoregressive": "contradicted", "diffusion": "contradicted"}
+
+
+def test_every_source_of_a_reference_is_a_link():
+    texts = [text for row in table.ROWS for text in row.references.values()]
+    assert len(texts) > 15
+    for text in texts:
+        named = re.findall(r"[A-Z][\w&. ]+? (?:19|20)\d\d", text)
+        assert named, text
+        assert re.findall(r">([^<]+)</a>", table_tab.with_links(text)) == [escape(name) for name in named]
+    assert set(references.SOURCES) == {name for name in references.SOURCES if any(name in text for text in texts)}
+    assert not {family for row in table.ROWS for family in row.references} - set(FAMILIES)
+
+
+def test_a_cell_says_what_was_published_and_where_it_was_measured_if_elsewhere(monkeypatch):
+    found = measured("stability", "failures", (1, 5, 1, 1))
+    for named in found["stability"].values():
+        named["variation"] = figure(0.1)
+    monkeypatch.setattr(figures, "read", lambda world: found)
+    faces, digits = (table_tab.show(world) for world in ("faces", "digits"))
+    assert faces.count("measured in Handwritten digits") == 4
+    assert "measured in" not in digits
+    assert "published: none that could be read at its source" in faces
+    assert 'published: CIFAR-10 FID: VAE with learnt noise 76.7 ± 0.8 (<a href="https://arxiv.org/abs/1903.05789"' in faces
 
 
 def test_every_cell_is_a_line_of_the_csv():
@@ -182,7 +218,7 @@ def test_every_cell_is_a_line_of_the_csv():
     assert next(line for line in lines if line["row"] == "Novelty")["value"] == ""
 
 
-def test_what_is_measured_again_stands_beside_what_is_committed(tmp_path, monkeypatch):
+def test_what_is_measured_again_stands_beside_what_is_committed(tmp_path):
     committed, here = tmp_path / "committed", tmp_path / "here"
 
     def write(row, name, low, value, high, root):
@@ -193,8 +229,7 @@ def test_what_is_measured_again_stands_beside_what_is_committed(tmp_path, monkey
         write("quality", "fd_ratio", *fd, root)
         figures.write("digits", "stability", "vae", {"failures": figure(1, 0, 4), "variation": figure(0.1)}, root=root)
     write("novelty", "novelty", 0.9, 0.95, 0.99, here)
-    monkeypatch.setattr(figures, "read", partial(figures.read, root=committed))
-    lines = again.side_by_side("digits", here).split("<tr>")[2:]
+    lines = again.side_by_side("digits", *(again.read("digits", folder) for folder in (here, committed))).split("<tr>")[2:]
     told = [[cell.split("</td>")[0] for cell in line.split("<td>")[1:]] for line in lines]
     assert [cells[3:] for cells in told] == [
         ["yes", "too few pictures to tell: Exceptional to Low"],

@@ -213,6 +213,15 @@ def test_a_training_to_watch_leaves_a_curve_and_pictures(tmp_path):
     assert live.look("digits/vae", out).picture is None
 
 
+def test_a_measurement_leaves_the_last_training_on_show(tmp_path):
+    background = Background(tmp_path)
+    assert live_item.pack(background, tmp_path) == {"state": "idle"}
+    background.start("training digits/vae", ["platform"]).process.wait()
+    background.start("measuring digits", ["platform"]).process.wait()
+    shown = live_item.pack(background, tmp_path)
+    assert (shown["state"], shown["engine"]) == ("done", "digits/vae")
+
+
 def test_only_engines_on_the_list_are_trained(tmp_path):
     with pytest.raises(ValueError, match="digits/vae"):
         live.command("faces/gan", tmp_path)

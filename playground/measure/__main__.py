@@ -4,7 +4,7 @@ Measures the engines of a world for the rows of the table and writes `checkpoint
 novelty needs the data set, and short trainings for stability that were not run yet do; for the other rows the judge ships the features
 of the real images. Measure speed on an otherwise idle machine.
 Pictures are kept in `runs/drawn` as they come, those of a quick measurement beside its figures: a measurement that was killed goes on
-where it was, if the code is the same commit.
+where it was, if the code is the same commit. Only edits along a direction, some minutes of an engine, begin anew.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from engines.training import cards
 from engines.training.machine import device_name
 from playground import judges, table
 from playground.measure import control, manipulation, novelty, quality, report, resources, speed, stability
-from playground.measure.bench import WORKPLACE, Bench, quick_images
+from playground.measure.bench import WORKPLACE, Bench, named_by, quick_images
 
 ROWS = {module.ROW: module.measure for module in (quality, speed, stability, control, manipulation, novelty, resources)}
 
@@ -36,7 +36,7 @@ def main(arguments: list[str] | None = None) -> None:
     options = parse(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     torch.set_num_threads(options.threads)
-    judge = judges.load(options.world, device=options.device, root=options.root)
+    judge, commit = judges.load(options.world, device=options.device, root=options.root), cards.commit()
     bench = Bench(
         worlds.load(options.world),
         judge,
@@ -45,10 +45,11 @@ def main(arguments: list[str] | None = None) -> None:
         options.seed,
         root=options.root,
         out=options.out,
-        cache=(options.out / options.world if options.quick else WORKPLACE) / "drawn" if named_by(cards.commit()) else None,
+        cache=(options.out / options.world if options.quick else WORKPLACE) / "drawn" / commit if named_by(commit) else None,
         quick=options.quick,
         others=load_engines(options.world, beside(options), options.root, options.device),
         machine=device_name(torch.device(options.device)),
+        commit=commit,
     )
     if not bench.engines:
         raise SystemExit("no engine could be loaded")
@@ -64,11 +65,6 @@ def main(arguments: list[str] | None = None) -> None:
     report.write_cards(options.world, root=options.out)
     if options.out == checkpoint.ROOT:
         report.write_summary(options.world, checkpoint.ROOT.parent / "README.md", root=options.out)
-
-
-def named_by(commit: str) -> bool:
-    """Whether a commit names the code that runs, so that pictures that it drew may be taken again."""
-    return commit != cards.UNKNOWN and not commit.endswith("+")
 
 
 def beside(options: argparse.Namespace) -> list[str]:

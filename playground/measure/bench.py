@@ -41,8 +41,8 @@ class Bench:
 
     engines: those that are measured, by name within the world, for example "vae"; others: trained as well, and only timed beside them.
     num_images: N of the rows about pictures; all reference images, or at most half of them. seed: of the first image and of the captions.
-    root: folder of the checkpoints. out: folder that holds `<world>/figures.json`. cache: of pictures drawn, None to keep none. quick:
-    fewer runs and images where a row takes more than N; every figure says so. Raises ValueError for another N.
+    root: folder of the checkpoints. out: folder that holds `<world>/figures.json`. cache: of pictures drawn by this commit's code, None
+    to keep none. quick: fewer runs and images where a row takes more than N; every figure says so. Raises ValueError for another N.
     """
 
     world: Any
@@ -161,13 +161,21 @@ class Bench:
         return np.random.default_rng(self.seed)
 
     def figure(
-        self, value: float, unit: str, *, n: int, method: str, interval: tuple[float, float] = (None, None), judged: bool = False
+        self,
+        value: float,
+        unit: str,
+        *,
+        n: int,
+        method: str,
+        interval: tuple[float, float] = (None, None),
+        judged: bool = False,
+        seeded: bool = True,
     ) -> Figure:
-        """A figure stamped with this session's seed, machine, commit and, if `judged`, judge."""
+        """A figure stamped with this session's machine, commit and, if `judged`, judge. seeded: whether it hangs on the session's seed."""
         low, high = interval
-        judge = self.judge.hash if judged else ""
+        judge, seed = self.judge.hash if judged else "", self.seed if seeded else None
         method = f"{QUICK}{method}" if self.quick else method
-        return Figure(float(value), unit, n, method, self.machine, self.commit, low, high, self.seed, judge)
+        return Figure(float(value), unit, n, method, self.machine, self.commit, low, high, seed, judge)
 
     def write(self, row: str, engine: str, named: dict[str, Figure], *, weights: str | None = None) -> None:
         """Store the figures of one engine in one row, stamped with its weights (or `weights`), and show them."""
@@ -188,15 +196,21 @@ class Bench:
         return figures.read(self.world.name, root=self.out).get(row, {})
 
     def known(self, row: str, engine: str, name: str, *, n: int) -> Figure | None:
-        """A stored figure, if this session would find the same: it `fits`, and the code was the same."""
+        """A stored figure, if this session would find the same: it `fits`, and the code was the same, which only a commit can tell."""
         figure = self.read(row).get(engine, {}).get(name)
-        return figure if figure and figure.commit == self.commit and self.fits(figure, engine, n=n) else None
+        same_code = figure and named_by(self.commit) and figure.commit == self.commit
+        return figure if same_code and self.fits(figure, engine, n=n) else None
 
     def fits(self, figure: Figure, engine: str, *, n: int) -> bool:
         """Whether a stored figure was taken over n, of the same weights, from the same seed, by the same judge, and quick if this is."""
         weights = checkpoint.fingerprint(self.root / self.world.name / engine)
-        same = (figure.n, figure.weights, figure.seed) == (n, weights, self.seed) and figure.judge in ("", self.judge.hash)
+        same = (figure.n, figure.weights) == (n, weights) and figure.seed in (None, self.seed) and figure.judge in ("", self.judge.hash)
         return same and figure.method.startswith(QUICK) == self.quick
+
+
+def named_by(commit: str) -> bool:
+    """Whether a commit names the code that runs, so that what it found may be taken again."""
+    return commit != cards.UNKNOWN and not commit.endswith("+")
 
 
 def asked_by(world: Any, captions: Sequence[Caption]) -> np.ndarray:
@@ -216,7 +230,8 @@ def draw_with(
 ) -> np.ndarray:
     """Pictures, uint8 (N, H, W, C), one per prompt, from seeds `seed` onwards.
 
-    cache: folder in which they are kept as they come, so that a measurement that was killed goes on where it was.
+    cache: folder in which they are kept as they come, so that a measurement that was killed goes on where it was. It is for one version
+    of the code.
     """
     folder = cache / _name_of(engine, prompts, params, known, seed) if cache else None
 
@@ -256,9 +271,9 @@ def quick_images(world_name: str, count: int) -> int:
 
 
 def _name_of(engine: Engine, prompts: Sequence[str], params: Params | None, known: Known | None, seed: int) -> str:
-    """A name that tells apart whatever would be drawn differently: by other code, weights, prompts, settings, pixels, numbers."""
+    """A name that tells apart whatever would be drawn differently: by other weights, prompts, settings, pixels, numbers."""
     weights = [checkpoint.fingerprint(folder) for folder in (engine.folder, engine.folder.parent / "text")] if engine.folder else []
-    digest = hashlib.sha256(repr((cards.commit(), engine.world.name, engine.family, weights, tuple(prompts), params, seed)).encode())
+    digest = hashlib.sha256(repr((engine.world.name, engine.family, weights, tuple(prompts), params, seed)).encode())
     for array in (known.images, known.mask) if known else ():
         digest.update(array.tobytes())
     return f"{engine.world.name}-{engine.family}-{digest.hexdigest()[:16]}"

@@ -55,11 +55,15 @@ class Check:
 
     @property
     def worst(self) -> float:
-        return self.figure.low if self.at_least else self.figure.high
+        return self._end(self.figure.low if self.at_least else self.figure.high)
 
     @property
     def best(self) -> float:
-        return self.figure.high if self.at_least else self.figure.low
+        return self._end(self.figure.high if self.at_least else self.figure.low)
+
+    def _end(self, end: float | None) -> float:
+        """A figure without an interval counts as exact."""
+        return self.value if end is None else end
 
 
 Test = dict[str, Check]  # by the name of the figure
@@ -80,12 +84,17 @@ def measure(bench: Bench) -> None:
 def passes_figure(bench: Bench, tests: dict[str, Test]) -> dict[str, Figure]:
     """How many tests pass, and per test whether it does (1) or not (0)."""
     total, low, high = (sum(counts) for counts in zip(*(passed(checks) for checks in tests.values()), strict=True))
-    n = min(check.figure.n for checks in tests.values() for check in checks.values())
     method = f"tests passed of {len(tests)}; interval: at the worst and the best ends of the intervals of what they look at"
+    n = min(map(fewest, tests.values()))
     named = {"controls": bench.figure(total, "", n=n, method=method, interval=(low, high), judged=True)}
     for name, checks in tests.items():
-        named[f"{name}: passes"] = bench.figure(passed(checks)[0], "", n=n, method=rule(checks), judged=True)
+        named[f"{name}: passes"] = bench.figure(passed(checks)[0], "", n=fewest(checks), method=rule(checks), judged=True)
     return named
+
+
+def fewest(checks: Test) -> int:
+    """The smallest N among the figures of a test."""
+    return min(check.figure.n for check in checks.values())
 
 
 def passed(checks: Test) -> tuple[bool, bool, bool]:
@@ -96,7 +105,8 @@ def passed(checks: Test) -> tuple[bool, bool, bool]:
 
 def rule(checks: Test) -> str:
     """What a test asks, in words."""
-    asks = (f"{key} at {'least' if check.at_least else 'most'} {check.threshold:g}" for key, check in checks.items())
+    ways = {(True, False): "at least", (True, True): "above", (False, False): "at most", (False, True): "below"}
+    asks = (f"{key} {ways[check.at_least, check.strict]} {check.threshold:g}" for key, check in checks.items())
     return f"1 if every figure of the test reaches its threshold: {'; '.join(asks)}"
 
 
@@ -159,12 +169,12 @@ def strength_dial(bench: Bench, name: str) -> Test:
     engine = bench.engines[name]
     field = next((f for f in dataclasses.fields(engine.params_type) if f.metadata.get("dial")), None)
     n = most_images(bench)
-    wanted, prompts = bench.asked[:n], list(bench.prompts[:n])
+    wanted = bench.asked[:n]
     some = (wanted >= 0).any(1)
     shares = []
     for value in field.metadata["dial"] if field else (None,) * 3:
         params = engine.params_type(**({field.name: value} if field else {}))
-        found = answers(bench, draw(bench, name, prompts, params))
+        found = answers(bench, bench.draw(name, params, count=n))
         shares.append(((found == wanted) & (wanted >= 0))[some].sum(1))
     asked_for = (wanted >= 0)[some].sum(1)
     checks = {}
@@ -195,7 +205,8 @@ def one_change(bench: Bench, name: str) -> Test:
     def kept(chosen: np.ndarray) -> float:
         return float(same[chosen].sum() / (len(chosen) * (same.shape[1] - 1)))
 
-    checks["one change, others kept"] = Check(resampled(bench, kept, len(rows), "share of the other attributes that stay"), ADHERENCE)
+    stay = resampled(bench, kept, len(rows), "share of the other attributes that stay", share=True)
+    checks["one change, others kept"] = Check(stay, ADHERENCE)
     moved, elsewhere = (np.abs(a.astype(np.int16) - drawn[1]).mean((1, 2, 3)) for a in (drawn[0], other))
 
     def layout(chosen: np.ndarray) -> float:
@@ -277,7 +288,7 @@ def held_out(bench: Bench) -> tuple[np.ndarray, np.ndarray]:
 
 
 def fill(bench: Bench, name: str, images: np.ndarray, truth: np.ndarray, mask: np.ndarray, what: str) -> Test:
-    """Draw what `mask` (N, H, W) hides of `images`: attributes that only the hidden part shows are found, and no seam is left.
+    """Draw what `mask` (N, H, W) hides of `images`: known pixels stay, what only the hidden part shows is found, no seam is left.
 
     An attribute counts when the judge misreads the picture with its hidden part greyed out.
     """
@@ -285,7 +296,8 @@ def fill(bench: Bench, name: str, images: np.ndarray, truth: np.ndarray, mask: n
     labels = [{key: values[row[a]] for a, (key, values) in enumerate(attributes)} for row in truth]
     captions = [bench.world.compose(label, rng, everything=True) for label in labels]
     drawn = draw(bench, name, [caption.text for caption in captions], known=Known(images, mask))
-    assert (drawn == images)[mask].all(), f"{name} changed pixels that must stay"
+    stay = ((drawn == images).all(3) | ~mask).all((1, 2)).mean()
+    method_stay = "share of pictures whose known pixels are all as they were"
     told = asked_by(bench.world, captions) >= 0
     hidden = told & (answers(bench, np.where(mask[..., None], images, GREY).astype(np.uint8)) != truth)
     if what == SHOWN_TEST:
@@ -303,6 +315,7 @@ def fill(bench: Bench, name: str, images: np.ndarray, truth: np.ndarray, mask: n
     method_seam = "mean step of brightness across the border of the known part, over that of the real images"
     return {
         what: adherence_check(bench, wanted, answers(bench, drawn), method),
+        f"{what}, known pixels kept": Check(bench.figure(stay, "", n=len(images), method=method_stay), 1.0),
         f"{what}, seam": Check(resampled(bench, seam, len(images), method_seam, unit="× real"), SEAM, at_least=False),
     }
 
@@ -325,10 +338,13 @@ def adherence_check(bench: Bench, wanted: np.ndarray, found: np.ndarray, method:
     """At least `ADHERENCE` of what is wanted (N, A), -1 where open, is found (N, A)."""
     some = (wanted >= 0).any(1)
     wanted, found = wanted[some], found[some]
-    return Check(resampled(bench, lambda chosen: metrics.adherence(wanted[chosen], found[chosen]), len(wanted), method), ADHERENCE)
+    figure = resampled(bench, lambda chosen: metrics.adherence(wanted[chosen], found[chosen]), len(wanted), method, share=True)
+    return Check(figure, ADHERENCE)
 
 
-def resampled(bench: Bench, statistic: Callable[[np.ndarray], float], n: int, method: str, *, unit: str = "") -> Figure:
-    """A figure with the bootstrap interval of `statistic(indices)` over n images or prompts."""
-    interval = metrics.bootstrap_interval(statistic, n, rng=bench.rng())
+def resampled(
+    bench: Bench, statistic: Callable[[np.ndarray], float], n: int, method: str, *, unit: str = "", share: bool = False
+) -> Figure:
+    """A figure with the bootstrap interval of `statistic(indices)` over n images or prompts. share: whether it is one, from 0 to 1."""
+    interval = (metrics.share_interval if share else metrics.bootstrap_interval)(statistic, n, rng=bench.rng())
     return bench.figure(statistic(np.arange(n)), unit, n=n, method=method, interval=interval, judged=True)

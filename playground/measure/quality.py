@@ -26,19 +26,20 @@ def measure(bench: Bench) -> None:
 def measure_real(bench: Bench) -> dict[str, Figure]:
     """The floor at equal N, and what the judge's reference holds: the ruler, its accuracy, density and coverage of real images."""
     shipped = bench.judge.reference.figures
-    n = shipped["num_images"]
+
+    def figure(value: float, method: str, n: int = shipped["num_images"]) -> Figure:
+        return bench.figure(value, "", n=n, method=method, judged=True, seeded=False)
+
     named = {}
     for space in SPACES:
-        named[f"floor_{space}"] = bench.figure(
-            bench.floor(space), "", n=n, method="FD between two halves of held-out real images", judged=True
-        )
+        named[f"floor_{space}"] = figure(bench.floor(space), "FD between two halves of held-out real images")
         for spoilt, value in shipped["ruler"][space].items():
-            named[f"ruler_{space} {spoilt}"] = bench.figure(value, "", n=n, method=f"FD of held-out real images, {spoilt}", judged=True)
+            named[f"ruler_{space} {spoilt}"] = figure(value, f"FD of held-out real images, {spoilt}")
         for key, value in shipped["real_density_coverage"][space].items():
-            named[f"{key}_{space}"] = bench.figure(value, "", n=n, method="held-out real images, k = 5", judged=True)
+            named[f"{key}_{space}"] = figure(value, "held-out real images, k = 5")
     for key, value in shipped["accuracy"].items():
         method = "share of held-out real images whose label the judge reads"
-        named[f"accuracy_{key}"] = bench.figure(value, "", n=shipped["accuracy_num_images"], method=method, judged=True)
+        named[f"accuracy_{key}"] = figure(value, method, n=shipped["accuracy_num_images"])
     return named
 
 
@@ -109,7 +110,7 @@ def attribute_figures(bench: Bench, found: dict[str, np.ndarray]) -> dict[str, F
 
     everything = np.arange(bench.num_images)
     method = f"total variation between histograms of {subject}, real and drawn"
-    interval = metrics.bootstrap_interval(difference, bench.num_images, rng=bench.rng())
+    interval = metrics.share_interval(difference, bench.num_images, rng=bench.rng())
     named = {
         "class_distance": bench.figure(difference(everything), "", n=bench.num_images, method=method, interval=interval, judged=True),
     }
@@ -130,12 +131,13 @@ def adherence_figure(bench: Bench, asked: np.ndarray, found: np.ndarray, *, what
     """Share found of what captions of up to `MOST_ASKED` attributes ask; images that ask for nothing are left out of n."""
     named = (asked >= 0).any(1)  # of these attributes
     asked, found = asked[named], found[named]
-    interval = metrics.bootstrap_interval(lambda chosen: metrics.adherence(asked[chosen], found[chosen]), len(asked), rng=bench.rng())
+    interval = metrics.share_interval(lambda chosen: metrics.adherence(asked[chosen], found[chosen]), len(asked), rng=bench.rng())
     method = f"share of the {what} named in captions (of up to {MOST_ASKED} attributes) that the judge reads in the picture"
     return bench.figure(metrics.adherence(asked, found), "", n=len(asked), method=method, interval=interval, judged=True)
 
 
 def mean_figure(bench: Bench, values: np.ndarray, *, method: str, unit: str = "") -> Figure:
-    """The mean of one number per image."""
-    interval = metrics.bootstrap_interval(lambda chosen: values[chosen].mean(), len(values), rng=bench.rng())
+    """The mean of one number, or of a yes or no, per image."""
+    interval_of = metrics.share_interval if values.dtype == bool else metrics.bootstrap_interval
+    interval = interval_of(lambda chosen: values[chosen].mean(), len(values), rng=bench.rng())
     return bench.figure(values.mean(), unit, n=len(values), method=method, interval=interval, judged=True)

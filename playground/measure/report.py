@@ -8,6 +8,7 @@ from engines import FAMILIES, worlds
 from engines.training.cards import FIGURES_END, FIGURES_START
 from playground import figures
 from playground.figures import Figure, Figures
+from playground.measure.speed import STEPS
 
 SUMMARY = (  # row of the table, figure, how the README calls it
     ("quality", "adherence_{subject}", "{subject} read by the judge is the {subject} asked"),
@@ -38,8 +39,8 @@ def write_summary(world_name: str, readme: Path, *, root: Path) -> None:
     subject = worlds.load(world_name).subject
     for row, name, label in SUMMARY:
         name, label = name.format(subject=subject), label.format(subject=subject.replace("_", " "))
-        found = [measured.get(row, {}).get(engine, {}).get(name) for engine in FAMILIES]
-        lines.append(f"| {label} | {' | '.join(cell(figure) if figure else 'not measured' for figure in found)} |")
+        found = [measured.get(row, {}).get(engine, {}) for engine in FAMILIES]
+        lines.append(f"| {label} | {' | '.join(cell(of[name]) + steps(of) if name in of else 'not measured' for of in found)} |")
     start = FIGURES_START.replace("figures", f"figures of {world_name}")
     readme.write_text(between_markers(readme.read_text(), "\n".join(lines), start=start))
 
@@ -58,6 +59,11 @@ def cell(figure: Figure) -> str:
     """Value and unit, with the interval in brackets where there is one."""
     around = f" ({interval(figure)})" if interval(figure) else ""
     return f"{shown(figure.value)} {figure.unit}".strip() + around
+
+
+def steps(named: dict[str, Figure]) -> str:
+    """At how many steps the figures of a row were taken that chooses their number."""
+    return f", {named[STEPS].value:.0f} steps" if STEPS in named else ""
 
 
 def shown(value: float) -> str:

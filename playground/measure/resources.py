@@ -35,23 +35,23 @@ def measure(bench: Bench) -> None:
         bench.write(ROW, name, measure_engine(bench, name, peak))
 
 
-def measure_engine(bench: Bench, name: str, peak: float) -> dict[str, Figure]:
-    """All figures of the row for one engine. peak: megabytes that it took at most, see `peak_memory`."""
+def measure_engine(bench: Bench, name: str, peak: float | None) -> dict[str, Figure]:
+    """All figures of the row for one engine. peak: megabytes that it took at most, None if unknown, see `peak_memory`."""
     engine, folder = bench.engines[name], bench.root / bench.world.name / name
-    if known := bench.known(speed.ROW, name, "multiply_adds", n=1):
-        count = 2 * known.value
-    else:
-        params = speed.chosen_params(engine, bench.read(speed.ROW).get(name, {}))
-        count = 2 * speed.multiply_adds(engine, Request(bench.prompts[0], seed=bench.seed, params=params))
+    params = speed.chosen_params(engine, speed.stored_sweep(bench, name))
+    count = 2 * speed.multiply_adds(engine, Request(bench.prompts[0], seed=bench.seed, params=params))
+    steps = f" in {getattr(params, speed.STEPS)} steps" if hasattr(params, speed.STEPS) else ""
     parameters = sum(p.numel() for p in engine.model.parameters())
     size = sum(path.stat().st_size for path in folder.rglob("*.safetensors") if path.parent.name not in NOT_DRAWING)
-    method = "most memory resident in a process that loads the engine and draws one image, libraries included"
-    named = {
-        "image_flops": bench.figure(count, "FLOPs", n=1, method="two per multiply-add of one image at the speed row's settings"),
-        "parameters": bench.figure(parameters, "", n=1, method="of the network that draws, text encoder left out"),
-        "file_size": bench.figure(size / 1e6, "MB", n=1, method="half-precision weights on disk of what draws, text encoder left out"),
-        "peak_memory": bench.figure(peak, "MB", n=1, method=method),
+    found = {
+        "image_flops": (count, "FLOPs", f"two per multiply-add of one image{steps}"),
+        "parameters": (parameters, "", "of all networks that the engine loads, encoders of pictures among them, text encoder left out"),
+        "file_size": (size / 1e6, "MB", "half-precision weights on disk of what the engine loads, text encoder left out"),
+        "peak_memory": (peak, "MB", "most memory resident in a process that loads the engine and draws one image, libraries included"),
     }
+    if peak is None:
+        del found["peak_memory"]
+    named = {key: bench.figure(value, unit, n=1, method=method, seeded=False) for key, (value, unit, method) in found.items()}
     return named | training_figures(bench, folder, count)
 
 
@@ -66,17 +66,17 @@ def training_figures(bench: Bench, folder: Path, image_flops: float) -> dict[str
     if ends:
         hours, spent = (sum(end[key] for end in ends.values()) for key in ("seconds", "flops"))
         method = "from the training logs of the engine and its parts; the model cards name the device"
-        named["training_hours"] = bench.figure(hours / 3600, "h", n=1, method=method)
+        named["training_hours"] = bench.figure(hours / 3600, "h", n=1, method=method, seeded=False)
         method = "counted for a few steps, their mean times steps, from the training logs of the engine and its parts"
-        named["training_flops"] = bench.figure(spent, "FLOPs", n=1, method=method)
+        named["training_flops"] = bench.figure(spent, "FLOPs", n=1, method=method, seeded=False)
     if (folder / "progress.npz").is_file():
         with np.load(folder / "progress.npz") as progress:
             images, flops = progress["images"], progress["flops"]
         parts = sum(end["flops"] for place, end in ends.items() if place != folder)
         n = images.shape[1]
         sets = f"the first of {len(flops)} sets of n pictures whose FD, as at full N, is within 10 % of the engine's best"
-        for ending, (value, interval) in flops_to_best(bench, images, flops + parts).items():
-            method = f"training FLOPs at {sets}{ending.replace('_', ', ')}"
+        for ending, (value, interval) in flops_to_best(bench, images, flops + parts, before=parts).items():
+            method = f"training FLOPs at {sets}{ending.replace('_', ', ')}; the interval reaches down to the set before"
             named[f"flops_to_best{ending}"] = bench.figure(value, "FLOPs", n=n, method=method, interval=interval, judged=True)
             cost, low, high = (math.sqrt(f * image_flops) for f in (value, *interval))
             method = f"geometric mean of flops_to_best{ending} and FLOPs per image"
@@ -86,11 +86,15 @@ def training_figures(bench: Bench, folder: Path, image_flops: float) -> dict[str
     return named
 
 
-def flops_to_best(bench: Bench, images: np.ndarray, flops: np.ndarray) -> dict[str, tuple[float, tuple[float, float]]]:
-    """Training FLOPs until 110 % of the best Fréchet distance, and their 95 % interval over resampled pictures.
+def flops_to_best(
+    bench: Bench, images: np.ndarray, flops: np.ndarray, *, before: float = 0.0
+) -> dict[str, tuple[float, tuple[float, float]]]:
+    """Training FLOPs until 110 % of the best Fréchet distance, and their 95 % interval.
 
-    images: uint8 (K, M, H, W, C), sets drawn in the course of training. flops: (K,), spent until each. Returns them by the ending of
-    a figure's name: "_<space>" for the distance in one of the judge's spaces, "" for the geometric mean over them.
+    The interval is that over resampled pictures, and goes down to the set before: what passed between two sets was not seen.
+    images: uint8 (K, M, H, W, C), sets drawn in the course of training. flops: (K,), spent until each; before: until training began.
+    Returns them by the ending of a figure's name: "_<space>" for the distance in one of the judge's spaces, "" for the geometric mean
+    over them.
     """
     features = {space: [bench.judge.features(pictures, space=space) for pictures in images] for space in SPACES}
     m, rng = images.shape[1], bench.rng()
@@ -100,11 +104,11 @@ def flops_to_best(bench: Bench, images: np.ndarray, flops: np.ndarray) -> dict[s
         found = np.log([[bench.distance(space, of_set[some]) for of_set in features[space]] for some in chosen])  # (1 + resamples, K)
         found[1:] += found[0] - found[1:].mean(0)  # a resample is less varied than the sample
         logs[f"_{space}"] = found
-    reached = {}
+    reached, earlier = {}, np.array([before, *flops[:-1]])
     for ending, found in {"": np.mean(list(logs.values()), axis=0), **logs}.items():
-        value, *draws = (float(flops[first_within(distances)]) for distances in np.exp(found))
-        low, high = np.percentile(draws, (2.5, 97.5))
-        reached[ending] = (value, (float(min(low, value)), float(max(high, value))))
+        first, *others = (first_within(distances) for distances in np.exp(found))
+        low, high = np.percentile(earlier[others], 2.5), np.percentile(flops[others], 97.5)
+        reached[ending] = (float(flops[first]), (float(min(low, earlier[first])), float(max(high, flops[first]))))
     return reached
 
 
@@ -113,22 +117,24 @@ def first_within(distances: np.ndarray) -> int:
     return next(i for i, distance in enumerate(distances) if distance <= WITHIN * min(distances))
 
 
-def peak_memory(name: str, root: Path) -> float:
-    """Megabytes resident at most in a fresh process that loads an engine and draws one picture."""
+def peak_memory(name: str, root: Path) -> float | None:
+    """Megabytes resident at most in a fresh process that loads an engine and draws one picture; None where the system does not tell."""
     # On Linux ru_maxrss would count what this process held when it started the other one.
     program = (
-        "import pathlib, resource, sys, engines\n"
+        "import importlib.util, pathlib, sys, engines\n"
         "engine = engines.load(sys.argv[1], root=pathlib.Path(sys.argv[2]))\n"
         "for _ in engine.generate(engines.Request()): pass\n"
         "status = pathlib.Path('/proc/self/status')\n"
         "if status.is_file():\n"
         "    line = next(line for line in status.read_text().splitlines() if line.startswith('VmHWM'))\n"
         "    print(int(line.split()[1]) * 1024 / 1e6)\n"
-        "else:\n"
+        "elif importlib.util.find_spec('resource'):\n"  # not on Windows
+        "    import resource\n"
         "    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == 'darwin' else 1024) / 1e6)\n"
     )
     command = [sys.executable, "-c", program, name, str(root.resolve())]
     answer = subprocess.run(command, capture_output=True, text=True, cwd=checkpoint.ROOT.parent)
     if answer.returncode:
         raise RuntimeError(f"{name} could not be drawn in a process of its own: {answer.stderr}")
-    return float(answer.stdout.splitlines()[-1])
+    told = answer.stdout.splitlines()
+    return float(told[-1]) if told else None

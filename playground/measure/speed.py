@@ -54,7 +54,7 @@ def measure(bench: Bench) -> None:
         named[name] |= measure_batch(bench, engine, settings[name])
         count = multiply_adds(engine, Request(bench.prompts[0], seed=bench.seed, params=settings[name]))
         named[name]["multiply_adds"] = bench.figure(
-            count, "", n=1, method="multiply-adds of one image, text encoder included, counted in torch"
+            count, "", n=1, method="multiply-adds of one image, text encoder included, counted in torch", seeded=False
         )
         bench.write(ROW, name, named[name])
 
@@ -83,9 +83,13 @@ def measure_sweep(bench: Bench, name: str) -> dict[str, Figure]:
 
 def known_sweep(bench: Bench, name: str) -> dict[str, Figure]:
     """What an earlier measurement found of the steps of an engine that is only timed again; measured where that does not fit."""
+    return stored_sweep(bench, name) or measure_sweep(bench, name)
+
+
+def stored_sweep(bench: Bench, name: str) -> dict[str, Figure]:
+    """What is stored of the steps of an engine; nothing where it is of other weights, seeds, numbers or judges."""
     known = {key: figure for key, figure in bench.read(ROW).get(name, {}).items() if key == STEPS or key.startswith("fd_ratio at ")}
-    n = sweep_images(bench)
-    return known if known and all(bench.fits(figure, name, n=n) for figure in known.values()) else measure_sweep(bench, name)
+    return known if all(bench.fits(figure, name, n=sweep_images(bench)) for figure in known.values()) else {}
 
 
 def sweep_images(bench: Bench) -> int:
@@ -133,7 +137,7 @@ def time_figures(bench: Bench, runs: list[list[Frame]]) -> dict[str, Figure]:
     method = f"median engine time of one image at batch 1 after {WARM_UPS} warm-ups, n runs, engines in turn"
     named = {
         "seconds": bench.figure(np.median(seconds), "s", n=len(seconds), method=method, interval=interval),
-        "nfe": bench.figure(runs[0][-1].nfe, "", n=1, method="network evaluations for one image"),
+        "nfe": bench.figure(runs[0][-1].nfe, "", n=1, method="network evaluations for one image", seeded=False),
     }
     if len(runs[0]) > 20:
         by_position = np.median([seconds_per_step(frames) for frames in runs], axis=0)

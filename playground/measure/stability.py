@@ -1,8 +1,9 @@
 """Training stability: what becomes of nine short trainings of each family, by seed and learning rate.
 
 The runs take two hours on two cores. Each leaves its curve, its last pictures and its judgement in
-`checkpoints/digits/stability/`; those that are there are not run again unless the recipe, the budget or the judge is another, and one
-that was killed goes on where it was saved. The budget is counted in steps, so that other work on the machine changes nothing.
+`checkpoints/digits/stability/`; those that are there are not run again unless the recipe, the budget, the judge or the pictures that it
+sees are others, and one that was killed goes on where it was saved. The budget is counted in steps, so that other work on the machine
+changes nothing.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ import engines
 from engines import text
 from engines.images import to_pil
 from engines.training import __main__ as training
+from engines.training.machine import device_name
 from engines.training.snapshots import sample_sheet
 from playground import figures, metrics
 from playground.figures import Figure
@@ -50,9 +52,7 @@ def measure(bench: Bench) -> None:
         return
     for family in bench.engines:
         runs = [run(bench, family, seed, rate) for seed, rate in product(SEEDS, RATES)]
-        made = {"commit": runs[-1]["commit"], "machine": runs[-1]["machine"]}
-        named = stability_figures(bench, runs)
-        bench.write(ROW, family, {name: dataclasses.replace(figure, **made) for name, figure in named.items()}, weights="")
+        bench.write(ROW, family, stability_figures(bench, runs), weights="")
 
 
 def quote(bench: Bench) -> None:
@@ -71,7 +71,7 @@ def _quoted(figure: Figure) -> Figure:
 
 
 def run(bench: Bench, family: str, seed: int, rate: float) -> dict[str, Any]:
-    """Train once and judge the outcome; or what an earlier call found with the same recipe, budget and judge."""
+    """Train once and judge the outcome; or what an earlier call found with the same recipe, budget, judge and pictures."""
     name, kept = run_name(seed, rate), bench.out / bench.world.name / "stability" / family
     recipe = import_module(f"engines.training.{family}").RECIPES[bench.world.name]["default"]
     steps = round(SHARE * BUDGETS[family])
@@ -85,7 +85,7 @@ def run(bench: Bench, family: str, seed: int, rate: float) -> dict[str, Any]:
     kept.mkdir(parents=True, exist_ok=True)
     log.info("%s, %s: training for %d steps", family, name, steps)
     folder = WORKPLACE / ROW / family / f"{name}-{hashlib.sha256(repr(setting).encode()).hexdigest()[:8]}"
-    record: dict[str, Any] = {**setting, "commit": bench.commit, "machine": bench.machine, "diverged": False}
+    record: dict[str, Any] = {**setting, "commit": bench.commit, "diverged": False}
     device = str(bench.judge.device)
     arguments = [f"{bench.world.name}/{family}", "--steps", str(steps), "--seed", str(seed), "--learning-rate-scale", str(rate)]
     threads = torch.get_num_threads()
@@ -99,7 +99,8 @@ def run(bench: Bench, family: str, seed: int, rate: float) -> dict[str, Any]:
         record |= judge_engine(bench, engine)
         to_pil(sample_sheet(engine, rows=2)).save(kept / f"{name}.webp", lossless=True)
     finally:
-        torch.set_num_threads(threads)  # training takes all cores
+        record["machine"] = device_name(torch.device(device))  # training takes all cores
+        torch.set_num_threads(threads)
     record["curve"] = read_curve(folder / "training.jsonl")
     (kept / f"{name}.json").write_text(json.dumps(record, indent=1) + "\n")
     return record
@@ -141,21 +142,31 @@ def failures(runs: list[dict[str, Any]]) -> np.ndarray:
 
 
 def stability_figures(bench: Bench, runs: list[dict[str, Any]]) -> dict[str, Figure]:
-    """Failures among the runs, with their binomial interval, and how much FD varies over seeds at the recipe's rate."""
+    """Failures among the runs, with their binomial interval, and how much FD varies over seeds at the recipe's rate.
+
+    Each is stamped with the commits and machines of the runs that it is about.
+    """
     failed = failures(runs)
     steps = f"{SHARE:g} of the recipe's steps"
     budget = f"{len(SEEDS)} seeds x learning rates {', '.join(f'{rate:.2g}' for rate in RATES)} of the recipe's, {steps}"
     method = f"runs that fail (not finite, FD above {WORSE:g} times the family's best, or over 20 % of classes missing), {budget}"
     total = int(failed.sum())
     interval = tuple(len(runs) * share for share in metrics.binomial_interval(total, len(runs)))
-    named = {"failures": bench.figure(total, "runs", n=len(runs), method=method, interval=interval, judged=True)}
-    usual = [run["fd"] for run in runs if run["rate"] == 1 and not run["diverged"]]
-    variation = float(np.std(usual, ddof=1) / np.mean(usual)) if len(usual) > 1 else 10.0  # nothing left to vary: as unstable as can be
+    named = {"failures": stamped(bench.figure(total, "runs", n=len(runs), method=method, interval=interval, judged=True), runs)}
+    usual = [run for run in runs if run["rate"] == 1]
+    fds = [run["fd"] for run in usual if not run["diverged"]]
+    variation = float(np.std(fds, ddof=1) / np.mean(fds)) if len(fds) > 1 else 10.0  # nothing left to vary: as unstable as can be
     method = "standard deviation over mean of FD over seeds, at the recipe's learning rate"
-    named["variation"] = bench.figure(variation, "", n=len(usual), method=method, judged=True)
+    named["variation"] = stamped(bench.figure(variation, "", n=len(fds), method=method, judged=True), usual)
     for run in runs:
         if not run["diverged"]:
             method = f"FD (geometric mean of two judges) of n pictures after a run with seed {run['seed']}, rate x {run['rate']:.2g}"
             found = bench.figure(run["fd"], "", n=run["images"], method=method, judged=True)
-            named[f"fd, seed {run['seed']}, rate {run['rate']:.2g}"] = found
+            named[f"fd, seed {run['seed']}, rate {run['rate']:.2g}"] = stamped(found, [run])
     return named
+
+
+def stamped(figure: Figure, runs: list[dict[str, Any]]) -> Figure:
+    """The figure as found by the commits and on the machines of some runs."""
+    commit, machine = (", ".join(dict.fromkeys(run[key] for run in runs)) for key in ("commit", "machine"))
+    return dataclasses.replace(figure, commit=commit, machine=machine)

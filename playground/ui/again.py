@@ -11,7 +11,7 @@ from typing import Any
 import gradio as gr
 
 import engines
-from engines import FAMILIES, CheckpointError, worlds
+from engines import FAMILIES, CheckpointError, checkpoint, worlds
 from playground import figures, table
 from playground.background import Background, Busy, Job
 from playground.figures import Figure, Figures
@@ -21,8 +21,8 @@ from playground.ui.panes import title
 from playground.ui.table_detail import number
 
 SECONDS = 180.0  # that it takes on two cores, until the first figures say otherwise
-POLL = 1.0  # seconds
-TASK = "measuring "  # and a world: the name of the background's job
+POLL = 2.0  # seconds
+TASK = "measuring"  # and a world: the name of the background's job
 QUOTED = "stability"  # the row that is not measured again: its trainings take hours
 
 EXPLAIN = """<p>Runs the quick form of the measurement on this server, with few pictures, for about three minutes, and puts what
@@ -38,7 +38,7 @@ def build(background: Background, folder: Path, world: gr.Dropdown) -> None:
         gr.HTML(EXPLAIN, js_on_load=None)
         with gr.Row():
             start = gr.Button("Measure again here", variant="primary", scale=0, min_width=220)
-            stop = gr.Button("Stop", scale=0, min_width=120)
+            stop = gr.Button("Stop", scale=0, min_width=120, elem_id="again-stop")
         shown = gr.HTML(elem_id="again", js_on_load=None)
 
     # 2. Handlers
@@ -48,9 +48,10 @@ def build(background: Background, folder: Path, world: gr.Dropdown) -> None:
         except (Busy, ValueError) as error:
             yield f'<p class="problem" role="alert">{escape(str(error))}</p>'
             return
+        committed = read(world_name, checkpoint.ROOT)
         with background.watching(job):
             while job.running:
-                yield progress(world_name, folder, time.time() - job.started)
+                yield progress(world_name, read(world_name, folder), committed, time.time() - job.started)
                 time.sleep(POLL)
         if job.stopped:
             ended = f'<p role="status">{_titled(world_name)}: stopped. What it had measured is shown.</p>'
@@ -58,12 +59,12 @@ def build(background: Background, folder: Path, world: gr.Dropdown) -> None:
             ended = f'<p class="problem" role="alert">{_titled(world_name)}: the measurement ended early. {escape(job.last_line())}</p>'
         else:
             ended = f'<p role="status">{_titled(world_name)}: done in {_minutes(time.time() - job.started)}.</p>'
-        yield ended + side_by_side(world_name, folder)
+        yield ended + side_by_side(world_name, read(world_name, folder), committed)
 
     def halt(request: gr.Request) -> None:
-        job = background.job
+        job = background.last(TASK)
         background.stop(request.session_hash)
-        if job and job.running and job.name.startswith(TASK):
+        if job and job.running:
             gr.Info("Only the page that began the measurement can stop it.")
 
     # 3. Wiring
@@ -72,19 +73,18 @@ def build(background: Background, folder: Path, world: gr.Dropdown) -> None:
     stop.click(halt, None, None, queue=False, **options)
 
 
-def progress(world_name: str, folder: Path, seconds: float) -> str:
+def progress(world_name: str, here: Figures, committed: Figures, seconds: float) -> str:
     """How far the measurement is: cells measured of all cells, and the time left at this pace."""
-    done = len(_measured(world_name, _read(world_name, folder)))
+    done = len(_measured(world_name, here))
     total = len(table.rows(world_name)) * len(_engines(world_name))
     left = seconds * (total - done) / done if done else max(SECONDS - seconds, 0)
     said = f'<span role="status">{_titled(world_name)}: {done} of {total} cells measured</span>, about {_minutes(left)} left'
     bar = f'<progress max="{total}" value="{done}" aria-label="Cells measured"></progress>'
-    return f"<p>{said}</p>{bar}{side_by_side(world_name, folder)}"
+    return f"<p>{said}</p>{bar}{side_by_side(world_name, here, committed)}"
 
 
-def side_by_side(world_name: str, folder: Path) -> str:
+def side_by_side(world_name: str, here: Figures, committed: Figures) -> str:
     """A table of the committed figures beside those found here, cell by cell."""
-    here, committed = _read(world_name, folder), _read(world_name, None)
     kept = {(cell.row.key, cell.family): cell for cell in table.cells(world_name, committed)}
     rows = "".join(_line(kept[cell.row.key, cell.family], cell, here, committed) for cell in _measured(world_name, here))
     if not rows:
@@ -99,12 +99,13 @@ def _start(background: Background, folder: Path, world_name: str, owner: str) ->
     if world_name not in engines.world_names():
         raise ValueError(f"world must be one of {', '.join(engines.world_names())}, got {world_name!r}")
     command = ["playground.measure", world_name, "--quick", "--out", str(folder)]
-    return background.start_or_join(f"{TASK}{world_name}", command, owner=owner, clear=folder / world_name)
+    return background.start_or_join(f"{TASK} {world_name}", command, owner=owner, clear=folder / world_name)
 
 
-def _read(world_name: str, folder: Path | None) -> Figures:
+def read(world_name: str, folder: Path) -> Figures:
+    """The figures in a folder of checkpoints; nothing where they are damaged."""
     try:
-        return figures.read(world_name) if folder is None else figures.read(world_name, root=folder)
+        return figures.read(world_name, root=folder)
     except CheckpointError:
         return {}
 

@@ -17,7 +17,7 @@ from playground.learn import Formula, Lesson, Link, Paper, Trait
 from playground.table import Cell
 from playground.ui.panes import title
 from playground.ui.table_detail import number
-from playground.ui.table_tab import CLAIM, MARKS, VERDICTS
+from playground.ui.table_tab import CLAIM, MARKS, VERDICTS, measured_in
 
 SCRIPT = Path(__file__).with_name("learn.js")
 PAPERS = "papers"  # the page behind those of the families
@@ -121,21 +121,21 @@ def _traits(world: str, lesson: Lesson, cells: dict[str, Cell]) -> str:
 
 def _trait(world: str, trait: Trait, cell: Cell | None) -> str:
     row = next(row for row in table.ROWS if row.key == trait.row)
-    found = _found(cell) if cell else "not asked in this world"
+    found = _found(world, cell) if cell else "not asked in this world"
     verdict = f' data-verdict="{escape(cell.verdict)}"' if cell else ""
     address = TABLE.format(world=world) + (f"&cell={cell.row.key}.{cell.family}" if cell else "")
     link = f'<a href="{escape(address)}">{escape(row.title)}</a>'
     return f"<li{verdict}><p><b>{link}.</b> {escape(trait.text)}</p><p>{found}</p></li>"
 
 
-def _found(cell: Cell) -> str:
+def _found(world: str, cell: Cell) -> str:
     """The course's word, ours, the figure and the verdict, as one line."""
     course = f"course: <b>{escape(cell.theirs)}</b>"
     if not cell.figure:
         return f"{course} · not measured yet"
     figure = cell.figure
     interval = "" if figure.low is None else f" [{number(figure.low)}, {number(figure.high)}]"
-    value = f"{number(figure.value)} {escape(figure.unit)}{interval}, n = {figure.n:,}"
+    value = f"{number(figure.value)} {escape(figure.unit)}{interval}, n = {figure.n:,}{escape(measured_in(world, cell.row))}"
     verdict = f'<span class="verdict">{MARKS[cell.verdict]} {escape(VERDICTS[cell.verdict])}</span>'
     return f"{course} · measured: <b>{escape(cell.ours)}</b> · {value} · {verdict}"
 

@@ -24,16 +24,11 @@ from playground.ui.runs import Runs
 
 TITLE = "Generative playground"
 STYLES = Path(__file__).with_name("page.css")
-LOADING = Path(__file__).with_name("loading.js")
+HEAD = ("address.js", "loading.js")  # scripts of the page itself
 MAX_BODY = 2 * uploads.MAX_BYTES  # bytes of a request; a file arrives in base64
 MAX_THREADS = 120  # a visitor whose order waits or is shown slowly holds one, and it sleeps
 TOO_LARGE = f"a request may have at most {MAX_BODY} bytes"
 TABS = ("compare", "table", "explore", "training", "learn")
-
-REMEMBER_WORLD = """(world) => {
-    const kept = [...new URLSearchParams(location.search)].filter(([key]) => key === "walk" || key.startsWith("__"));
-    history.replaceState(null, "", `?${new URLSearchParams([["tab", "table"], ["world", world], ...kept])}`);
-}"""  # of the table, into the address
 
 log = logging.getLogger(__name__)
 
@@ -87,13 +82,14 @@ def build(machine: Machine, start: Order | None = None) -> gr.Blocks:
         outputs = [*compared.inputs, *compared.chosen, compared.linked, tabs, items, training_items]
         demo.load(restore, None, outputs, **hidden)
         for part, name in zip((compare_part, table_part, explore_part, training_part, learn_part), TABS, strict=True):
-            part.select(None, None, None, js=_remember_tab(name), api_visibility="private")
+            part.select(None, compared.world, None, js=f"(world) => turnTo('{name}', world)", api_visibility="private")
         shows = ((table_part, table_tab.show, table), (table_part, charts.draw, plots), (learn_part, learn_tab.show, learnt))
         quick = {"queue": False, **hidden}
         for part, show, shown in shows:
             gr.on([demo.load, part.select, compared.world.change], show, compared.world, shown, **quick)
         table_world.input(turn_to, table_world, [compared.world, *compared.chosen], **quick)
-        table_world.input(None, table_world, None, js=REMEMBER_WORLD, api_visibility="private")
+        for choice, write in ((table_world, "tableOf(world)"), (compared.world, "compareAt({ world })")):
+            choice.input(None, choice, None, js=f"(world) => {write}", api_visibility="private")
         compared.world.change(lambda world: world, compared.world, table_world, **quick)
     return demo
 
@@ -118,7 +114,7 @@ def launch(demo: gr.Blocks, **options: Any) -> tuple[Any, str, str | None]:
     return demo.launch(
         theme=_theme(),
         css_paths=STYLES,
-        head=f"<script>{LOADING.read_text()}</script>",
+        head="".join(f"<script>{STYLES.with_name(name).read_text()}</script>" for name in HEAD),
         run_history=False,
         enable_monitoring=False,
         max_threads=MAX_THREADS,
@@ -184,16 +180,3 @@ async def _not_found(request: Request, error: Exception) -> JSONResponse:
     """Calls that name no function of this page: Gradio would answer 500 and close the connection."""
     log.info("no such function: %r", error)
     return JSONResponse({"detail": "there is no such function"}, status_code=404)
-
-
-def _remember_tab(name: str) -> str:
-    """Script that writes the tab into the address, but not the one that Gradio selects while the page opens."""
-    return f"""() => {{
-        const opened = document.body.dataset.opened;
-        document.body.dataset.opened = "yes";
-        if (!opened) return;
-        const url = new URL(location.href);
-        url.searchParams.set("tab", "{name}");
-        url.searchParams.delete("cell");
-        history.replaceState(null, "", url);
-    }}"""

@@ -115,7 +115,7 @@ function reset(view) {
   for (const pane of panes.values()) arrange(pane.pictures, view.columns);
   row.replaceChildren(...[...panes.values()].map((pane) => pane.node));
   if (view.state === "idle" || view.state === "failed") return;
-  if (view.link) rememberLink(view.link);
+  if (view.link) compareAt(view.link);
   if (stage.getBoundingClientRect().top > innerHeight / 2) stage.scrollIntoView({ block: "start" }); // on a phone the panes are further down
 }
 
@@ -215,7 +215,8 @@ function showChart(view) {
 
 async function fetchFilms(view) {
   const films = await answerOf(server.film(view.run));
-  if (newest.run !== view.run || films.error) return;
+  if (newest.run !== view.run) return;
+  if (films.error) return setText(status, `${status.textContent} How the pictures came about cannot be shown: ${films.error}`);
   for (const [name, film] of Object.entries(films)) {
     const pane = panes.get(name);
     const last = film.steps.length - 1;
@@ -262,14 +263,6 @@ function showOnward(pane, view) {
 }
 
 // ---- Link and downloads ----
-
-const KEPT = ["tab", "lesson", "walk"]; // of the address, beside the order
-
-function rememberLink(link) {
-  const query = new URLSearchParams(link);
-  for (const [key, value] of new URLSearchParams(location.search)) if (KEPT.includes(key) || key.startsWith("__")) query.set(key, value);
-  history.replaceState(null, "", `?${query}`);
-}
 
 function copy() {
   copyAddress(copyLink, `${location.origin}${location.pathname}${newest.link}`);

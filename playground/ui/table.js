@@ -11,8 +11,7 @@ element.addEventListener("click", async (event) => {
   if (action === "print") window.print();
   if (action === "csv") download(await answerOf(server.as_csv(world)), world);
   if (action === "detail") {
-    const kept = [...new URLSearchParams(location.search)].filter(([key]) => key === "walk" || key.startsWith("__"));
-    history.replaceState(null, "", `?${new URLSearchParams([["tab", "table"], ["world", world], ["cell", `${row}.${family}`], ...kept])}`);
+    writeAddress({ tab: "table", world, cell: `${row}.${family}` });
     followed = true;
     open(button);
   }

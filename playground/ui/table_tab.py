@@ -12,13 +12,16 @@ import engines
 from engines import FAMILIES, CheckpointError, worlds
 from playground import figures, table
 from playground.figures import Figures
+from playground.references import SOURCES
 from playground.table import CONTRADICTED, NOT_MEASURED, REPRODUCED, UNDECIDED, Cell, Row
 from playground.ui import table_detail
 from playground.ui.panes import script, title
 from playground.ui.table_detail import number
 
 MARKS = {REPRODUCED: "✓", CONTRADICTED: "✗", UNDECIDED: "≈", NOT_MEASURED: "…"}
-CLAIM = "A claim of the course is an order of two engines in a row, such as “GAN above VAE”: marks say whether the figures have it too."
+CLAIM = """A claim of the course is an order of two engines in a row, such as “GAN above VAE”: marks say whether the figures have it too.
+A cell bears the least favourable mark of the claims about its engine."""
+NO_REFERENCE = "none that could be read at its source"
 VERDICTS = {**{verdict: verdict for verdict in MARKS}, NOT_MEASURED: "not measured yet"}
 
 
@@ -84,8 +87,26 @@ def to_csv(world_name: str, measured: Figures) -> str:
         numbers = (f.value, f.low, f.high, f.unit, f.n) if f else (None,) * 5
         stamp = (f.method, f.seed, f.machine, f.commit) if f else (None,) * 4
         words = (world_name, cell.row.title, cell.family, cell.theirs, cell.ours)
-        writer.writerow("" if x is None else x for x in (*words, *numbers, cell.verdict, *stamp, cell.reference))
+        writer.writerow("" if x is None else x for x in (*words, *numbers, cell.verdict, *stamp, reference(cell)))
     return lines.getvalue()
+
+
+def reference(cell: Cell) -> str:
+    """What was published of the same, or that nothing was found."""
+    return cell.reference or NO_REFERENCE
+
+
+def with_links(text: str) -> str:
+    """A reference as markup, its sources as links."""
+    marked = escape(text)
+    for name, address in SOURCES.items():
+        marked = marked.replace(escape(name), f'<a href="{escape(address)}" target="_blank" rel="noopener">{escape(name)}</a>')
+    return marked
+
+
+def measured_in(world_name: str, row: Row) -> str:
+    """Where a row was measured, if not in the world that it stands in."""
+    return f", measured in {worlds.load(row.measured_in).title}" if row.measured_in not in ("", world_name) else ""
 
 
 def _key() -> str:
@@ -107,22 +128,23 @@ def _course(word: str) -> str:
 
 
 def _cell(world: str, cell: Cell) -> str:
-    reference = f'<p class="reference">{escape(cell.reference)}</p>' if cell.reference else ""
     what = f"Look behind it: {cell.row.title}, {title(cell.family)}"
     names = {"world": world, "row": cell.row.key, "family": cell.family}
     behind = _action("detail", "Look behind it", aria_label=what, aria_expanded="false", aria_controls="table-detail", **names)
-    return f'<td data-verdict="{escape(cell.verdict)}">{_course(cell.theirs)}{_measured(cell)}{reference}{behind}</td>'
+    published = f'<p class="reference">published: {with_links(reference(cell))}</p>'
+    return f'<td data-verdict="{escape(cell.verdict)}">{_course(cell.theirs)}{_measured(world, cell)}{published}{behind}</td>'
 
 
-def _measured(cell: Cell) -> str:
+def _measured(world: str, cell: Cell) -> str:
     if not cell.figure:
         return '<p class="ours">not measured yet</p>'
     figure = cell.figure
     interval = "" if figure.low is None else f" [{number(figure.low)}, {number(figure.high)}]"
+    count = f"n = {figure.n:,}{escape(measured_in(world, cell.row))}"
     verdict = f'<span class="verdict">{MARKS[cell.verdict]} {escape(VERDICTS[cell.verdict])}</span>'
     return f"""
         <p class="ours">measured: <b>{escape(cell.ours)}</b> {verdict}</p>
-        <p class="figure">{number(figure.value)} {escape(figure.unit)}<small>{interval} n = {figure.n:,}</small></p>
+        <p class="figure">{number(figure.value)} {escape(figure.unit)}<small>{interval} {count}</small></p>
     """
 
 

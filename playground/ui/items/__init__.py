@@ -58,9 +58,8 @@ def remember_item(tab: str, item: str) -> str:
     """
     return f"""() => {{
         const said = new URLSearchParams(location.search);
-        if (!navigator.userActivation?.isActive || (said.get("tab") === "{tab}" && said.get("item") === "{item}")) return;
-        const kept = [...said].filter(([key]) => key === "walk" || key.startsWith("__"));
-        history.replaceState(null, "", `?${{new URLSearchParams([["tab", "{tab}"], ["item", "{item}"], ...kept])}}`);
+        const shown = said.get("tab") === "{tab}" && said.get("item") === "{item}";
+        if (navigator.userActivation?.isActive && !shown) writeAddress({{ tab: "{tab}", item: "{item}" }});
     }}"""
 
 

@@ -18,7 +18,7 @@ from playground.trainings import live
 from playground.ui.items import answered, component
 from playground.ui.panes import title
 
-TASK = "training "  # and the engine's name: what the server's background task is called
+TASK = "training"  # and the engine's name: what the server's background task is called
 
 
 def build(background: Background, folder: Path) -> gr.HTML:
@@ -46,7 +46,7 @@ def begin(background: Background, folder: Path, name: Any, owner: Any) -> dict[s
         raise ValueError(f"owner must be text, got {owner!r}")
     command = live.command(name, folder / str(name))
     try:
-        background.start_or_join(TASK + name, command, owner=owner, clear=folder / name)
+        background.start_or_join(f"{TASK} {name}", command, owner=owner, clear=folder / name)
     except Busy as error:
         raise ValueError(str(error)) from None
     return {}
@@ -54,8 +54,8 @@ def begin(background: Background, folder: Path, name: Any, owner: Any) -> dict[s
 
 def end(background: Background, owner: Any) -> dict[str, Any]:
     """Stop the training that `owner` began. Raises ValueError for others' trainings."""
-    job = background.job
-    if not job or not job.running or not job.name.startswith(TASK):
+    job = background.last(TASK)
+    if not job or not job.running:
         return {}
     if job.owner != owner:
         raise ValueError(f"“{job.name}” was begun by another visitor, who alone may stop it.")
@@ -65,10 +65,10 @@ def end(background: Background, owner: Any) -> dict[str, Any]:
 
 def pack(background: Background, folder: Path, *, seen: Any = None) -> dict[str, Any]:
     """What the item shows of the last training, as JSON data. seen: `drawn` of the sheet that the visitor has, which is not sent again."""
-    job = background.job
-    if not job or not job.name.startswith(TASK):
+    job = background.last(TASK)
+    if not job:
         return {"state": "idle"}
-    name = job.name.removeprefix(TASK)
+    name = job.name.split()[1]
     state = "training" if job.running else "stopped" if job.stopped else "failed" if job.failed else "done"
     view = {"state": state, "engine": name, "message": job.last_line() if state == "failed" else ""}
     found = live.look(name, folder / name)

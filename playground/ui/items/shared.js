@@ -41,15 +41,10 @@ function worldField(worlds, chosen) {
 // A field's number; what is no number stays text, for the server to explain.
 const numberIn = (input) => (input.value.trim() === "" || Number.isNaN(Number(input.value)) ? input.value : Number(input.value));
 
-// Writes an item into the address, unless the visitor has turned to another one meanwhile. The guided walk and Gradio's own words stay.
+// Writes an item into the address, unless the visitor has turned to another one meanwhile.
 function remember(item, values) {
   if (element.querySelector(".item").offsetParent === null) return;
-  const query = new URLSearchParams({ tab: props.fixed.tab, item, ...values });
-  for (const [key, value] of new URLSearchParams(location.search)) if (key === "walk" || key.startsWith("__")) query.set(key, value);
-  try {
-    history.replaceState(null, "", `?${query}`);
-  } catch { // some browsers refuse an address that changes too often
-  }
+  writeAddress({ tab: props.fixed.tab, item, ...values });
 }
 
 // Writes the address when nothing has moved for a while.
