@@ -276,13 +276,14 @@ def verdict(claim: Claim, figures: Figures) -> str:
 
 
 def comparisons(claim: Claim, figures: Figures) -> list[Comparison]:
-    """What a claim's verdict rests on; empty where one of its figures was not measured, or not both by the same judge."""
+    """What a claim's verdict rests on; empty where one of its figures was not measured, or where two judges scored them."""
     row = claim.row
     measured = figures.get(row.key, {})
     upper, lower = measured.get(claim.upper, {}), measured.get(claim.lower, {})
-    if any(name not in upper or name not in lower or upper[name].judge != lower[name].judge for name in row.compared):
+    if any(name not in upper or name not in lower for name in row.compared):
         return []
-    return [_compare(row, name, upper[name], lower[name]) for name in row.compared]
+    judges = {named[name].judge for named in (upper, lower) for name in row.compared} - {""}  # some figures need none
+    return [_compare(row, name, upper[name], lower[name]) for name in row.compared] if len(judges) < 2 else []
 
 
 def cells(world_name: str, figures: Figures) -> list[Cell]:

@@ -173,8 +173,10 @@ def test_figures_of_different_judges_are_not_compared():
         named["novelty_encoder"] = named["novelty_classifier"]
     claim = next(claim for claim in table.claims("digits") if claim.name == "novelty: diffusion above gan")
     assert table.verdict(claim, found) == "reproduced"
-    found["novelty"]["gan"]["novelty_encoder"] = dataclasses.replace(found["novelty"]["gan"]["novelty_encoder"], judge="another")
-    assert table.verdict(claim, found) == "not measured"
+    for judges, verdict in ((("", "another"), "reproduced"), (("one", "another"), "not measured")):
+        for family, judge in zip(("gan", "diffusion"), judges, strict=True):
+            found["novelty"][family]["novelty_encoder"] = dataclasses.replace(found["novelty"][family]["novelty_encoder"], judge=judge)
+        assert table.verdict(claim, found) == verdict
 
 
 def test_one_contradicted_claim_contradicts_its_cells():
