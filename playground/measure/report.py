@@ -63,7 +63,7 @@ def cell(figure: Figure) -> str:
 
 def steps(named: dict[str, Figure]) -> str:
     """At how many steps the figures of a row were taken that chooses their number."""
-    return f", {named[STEPS].value:.0f} steps" if STEPS in named else ""
+    return f" at {named[STEPS].value:.0f} steps" if STEPS in named else ""
 
 
 def shown(value: float) -> str:

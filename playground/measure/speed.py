@@ -39,7 +39,8 @@ def measure(bench: Bench) -> None:
     """
     named: dict[str, dict[str, Figure]] = {}
     for name in bench.everyone:
-        named[name] = measure_sweep(bench, name) if name in bench.engines else known_sweep(bench, name)
+        stored = {} if name in bench.engines else stored_sweep(bench, name)
+        named[name] = stored or measure_sweep(bench, name)
     settings = {name: chosen_params(engine, named[name]) for name, engine in bench.everyone.items()}
     wanted = {name: (name, params) for name, params in settings.items()}
     for name in bench.everyone:
@@ -79,11 +80,6 @@ def measure_sweep(bench: Bench, name: str) -> dict[str, Figure]:
     method = f"fewest of {', '.join(map(str, ratios))} steps whose FD / floor is within 10 % of the best"
     named[STEPS] = bench.figure(chosen, "steps", n=count, method=method, judged=True)
     return named
-
-
-def known_sweep(bench: Bench, name: str) -> dict[str, Figure]:
-    """What an earlier measurement found of the steps of an engine that is only timed again; measured where that does not fit."""
-    return stored_sweep(bench, name) or measure_sweep(bench, name)
 
 
 def stored_sweep(bench: Bench, name: str) -> dict[str, Figure]:

@@ -26,14 +26,14 @@ from engines.images import to_pil
 from engines.training import __main__ as training
 from engines.training.machine import device_name
 from engines.training.snapshots import sample_sheet
-from playground import figures, metrics
+from playground import figures, metrics, table
 from playground.figures import Figure
 from playground.judges import SPACES
 from playground.measure.bench import WORKPLACE, Bench, draw_with
 from playground.trainings.replay import read_log
 
 ROW = "stability"
-STUDIED = "digits"  # the world whose recipes are run; other worlds quote it
+STUDIED = next(row.measured_in for row in table.ROWS if row.key == ROW)  # the world whose recipes are run; other worlds quote it
 SEEDS, RATES = (0, 1, 2), (1 / 3, 1.0, 3.0)  # times the recipe's learning rate
 BUDGETS = {"vae": 10_395, "gan": 4_918, "autoregressive": 4_146, "diffusion": 4_790}  # steps; what ships may have had more
 SHARE = 1 / 8  # of the recipe's budget

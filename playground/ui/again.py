@@ -23,7 +23,6 @@ from playground.ui.table_detail import number
 SECONDS = 180.0  # that it takes on two cores, until the first figures say otherwise
 POLL = 2.0  # seconds
 TASK = "measuring"  # and a world: the name of the background's job
-QUOTED = "stability"  # the row that is not measured again: its trainings take hours
 
 EXPLAIN = """<p>Runs the quick form of the measurement on this server, with few pictures, for about three minutes, and puts what
 it finds beside the committed figures. Speeds differ with the machine, and with what it does besides; the rest should agree within
@@ -121,7 +120,7 @@ def _engines(world_name: str) -> list[str]:
 def _line(committed: Cell, here: Cell, *found: Figures) -> str:
     row, family = here.row, here.family
     mine, theirs = (measured.get(row.key, {}).get(family, {}).get(row.figure) for measured in found)
-    agree, words = ("quoted", here.ours) if row.key == QUOTED else (_agreement(row, mine, theirs), _words(committed, here, found[0]))
+    agree, words = ("quoted", here.ours) if row.measured_in else (_agreement(row, mine, theirs), _words(committed, here, found[0]))
     cells = (_number(theirs), _number(mine), agree, words)
     columns = "".join(f"<td>{escape(cell)}</td>" for cell in cells)
     return f'<tr><th scope="row">{escape(row.title)}</th><td>{escape(title(family))}</td>{columns}</tr>'
