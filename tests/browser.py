@@ -26,6 +26,7 @@ FLAGS = [
     "--disable-sync",
 ]
 FIRST = Order(WORLD, worlds.load(WORLD).examples[0], seed=7, num_images=4)
+LOOKS = [("light", 390), ("dark", 1440)]  # theme and width, each once: colours hang on the one, what fits on the other
 AXE = os.environ.get("AXE_PATH")  # the file axe.min.js of the npm package axe-core
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from browser import AXE, cut_off, open_item, serious, skip
+from browser import AXE, LOOKS, cut_off, open_item, serious, skip
 from fakes import WORLD
 
 from playground.ui import explore_tab, training_tab
@@ -71,8 +71,7 @@ READY = {  # item -> text that it shows once there is something in it to look at
 }
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1440, 390])
+@pytest.mark.parametrize(("theme", "width"), LOOKS)
 @pytest.mark.parametrize("of", ["explore", "training"])
 def test_items_are_accessible_and_fit(open_page, shipped_address, of, width, theme):
     if not AXE:

@@ -36,7 +36,7 @@ def build(background: Background, folder: Path, world: gr.Dropdown) -> None:
     with gr.Accordion("Measure again here", open=False):
         gr.HTML(EXPLAIN, js_on_load=None)
         with gr.Row():
-            start = gr.Button("Measure again here", variant="primary", scale=0, min_width=220)
+            start = gr.Button("Measure again here", variant="primary", scale=0, min_width=220, elem_id="again-start")
             stop = gr.Button("Stop", scale=0, min_width=120, elem_id="again-stop")
         shown = gr.HTML(elem_id="again", js_on_load=None)
 
