@@ -94,8 +94,8 @@ def read_evidence(world_name: str, row: str, engine: str, *, root: Path = checkp
 
 
 def read_reasons(world_name: str, *, root: Path = checkpoint.ROOT) -> dict[str, str]:
-    """One sentence per contradicted claim, by the claim's name, on why the measurement disagrees: `contradictions.json`."""
-    path = _path(world_name, root).with_name("contradictions.json")
+    """Why claims are not reproduced, in a sentence or two: by a claim's name, or by a row's key for all of its claims, `reasons.json`."""
+    path = _path(world_name, root).with_name("reasons.json")
     return json.loads(path.read_text()) if path.is_file() else {}
 
 

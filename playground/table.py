@@ -1,6 +1,7 @@
 """The course's table, the orderings it claims, and the rules by which figures confirm or refute them.
 
-Everything here was fixed before any engine was trained. Pure: words and figures in, words and verdicts out.
+Words, limits and verdicts were fixed before any engine was trained; what a row had to settle later it says in `settled`.
+Pure: words and figures in, words and verdicts out.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ class Row:
     further up the scale. ratio: whether figures are compared by ratio (else by difference). relative: whether the cell shows
     the figure divided by the smallest among the engines. rule: from the cell's number and the engine's figures to our word.
     unit: of the cell's number. faces_only: whether the row needs faces. measured_in: the one world that is measured for all, "" where
-    each is.
+    each is. settled: what of the measurement was made precise or replaced once engines were there, "" where nothing was.
     """
 
     key: str
@@ -46,6 +47,7 @@ class Row:
     references: Mapping[str, str]
     faces_only: bool = False
     measured_in: str = ""
+    settled: str = ""
 
 
 def thresholds(*steps: tuple[float, str], above: str) -> Callable[[float, Named], str]:
@@ -129,6 +131,8 @@ ROWS = (
         rule_text="passes of six tests of control without retraining: up to 2 Limited, 3 or 4 Moderate, 5 or 6 Flexible",
         unit="of 6 passed",
         references=REFERENCES["control"],
+        settled="what a prompt leaves open must vary half as much as in real images; the step across the border of given pixels may be "
+        "1.5 times that of real images; one changed attribute may change half of what another seed changes",
     ),
     Row(
         key="faces",
@@ -144,6 +148,9 @@ ROWS = (
         rule_text="1 if moving along one fixed latent direction edits a face and passes every test, else 0",
         unit="",
         references=REFERENCES["faces"],
+        settled="an edit goes as far as two mean differences; realism and sharpness are taken against real faces that show what edited "
+        "ones should, not against unedited ones, which lack it; moved are the z of the VAE, which is told no text, and the w of the GAN, "
+        "a style made of z and text",
         faces_only=True,
     ),
     Row(

@@ -153,6 +153,16 @@ def test_shifts_move_whole_pictures():
     assert tops == {8, 9, 10, 11, 12}
 
 
+@pytest.mark.parametrize("world", worlds.NAMES)
+@pytest.mark.parametrize("space", judges.SPACES)
+def test_the_rulers_of_the_shipped_judges_grow_with_the_damage(world, space):
+    ruler = judges.load(world).reference.figures["ruler"][space]
+    assert ruler["real"] < ruler["blur 0.5 px"] < ruler["blur 1 px"] < ruler["blur 2 px"]
+    assert ruler["real"] < ruler["noise 5 %"] < ruler["noise 10 %"]
+    assert ruler["real"] < ruler["half the classes"]
+    assert ruler["real"] < ruler["500 images repeated"]
+
+
 def test_the_shipped_judge_meets_its_promises():
     """In a fresh clone, without the data set."""
     judge = judges.load("digits")

@@ -15,6 +15,7 @@ import engines
 from engines import Engine, Frame, Params, Reading, checkpoint, text, worlds
 from engines.base import paste, slider
 from engines.networks import linear_vae
+from engines.worlds.captions import Caption
 from playground import figures, gallery, judges, metrics, table, train_judges
 from playground.figures import Figure
 from playground.measure import __main__ as program
@@ -168,6 +169,54 @@ def test_blur_wrong_digits_and_missing_classes_show(rows):
     assert good["adherence_digit"].value > 0.75 > 0.25 > bad["adherence_digit"].value
     assert good["class_distance"].value < 0.25 < 0.5 < bad["class_distance"].value
     assert 80 < good["adherence_digit"].n < 120  # captions that name no digit are left out
+
+
+DAMAGES = {  # to good pictures (N, H, W, C), the digits they show in the order 0 ... 9
+    "blur": lambda images: metrics.blur(images, 1.5),
+    "noise": lambda images: metrics.add_noise(images, 0.1, rng=np.random.default_rng(1)),
+    "half the classes": lambda images: images[np.arange(len(images)) // 10 * 10 + np.arange(len(images)) % 5],
+    "one picture repeated": lambda images: images[np.zeros(len(images), int)],
+    "another order": lambda images: np.roll(images, 1, axis=0),
+}
+
+
+@pytest.fixture(scope="module")
+def judged(root, tmp_path_factory):
+    """What is measured of good pictures, of 120 prompts that name the digits in turn, and of the same pictures with one damage each."""
+    engine = Exact(torch.nn.Linear(20, 30), Reader())
+    bench = Bench(engine.world, judges.load("digits", root=root), {"vae": engine}, 120, 9, root=root, out=tmp_path_factory.mktemp("damage"))
+    rng = np.random.default_rng(5)
+    images = np.stack([draw_digit(i % 10, rng) for i in range(120)])[..., None]
+    bench.captions = [Caption(str(i % 10), {"digit": str(i % 10)}) for i in range(120)]
+    return {name: everything(bench, change(images)) for name, change in {"none": lambda images: images, **DAMAGES}.items()}
+
+
+def everything(bench, images):
+    vendi = novelty.vendi_figure(bench, bench.judge.features(images, space="encoder"))
+    return quality.measure_images(bench, images) | {"vendi_score": vendi}
+
+
+@pytest.mark.parametrize(
+    ("damage", "rises", "falls"),
+    [
+        ("blur", ("fd_ratio_classifier", "fd_ratio_encoder"), ("sharpness",)),
+        ("noise", ("fd_ratio_classifier", "sharpness"), ()),  # an encoder of 60 steps hardly sees it
+        ("half the classes", ("fd_ratio_classifier", "class_distance"), ("coverage_classifier", "coverage_encoder")),
+        ("one picture repeated", ("class_distance",), ("coverage_classifier", "coverage_encoder", "vendi_score")),
+        ("another order", (), ("adherence_digit",)),
+    ],
+)
+def test_each_metric_sees_its_damage(judged, damage, rises, falls):
+    before, after = judged["none"], judged[damage]
+    for name in rises:
+        assert after[name].low > before[name].high, name
+    for name in falls:
+        assert after[name].high < before[name].low, name
+
+
+def test_a_distance_does_not_see_that_pictures_were_swapped(judged):
+    for space in judges.SPACES:
+        assert judged["another order"][f"fd_{space}"].value == pytest.approx(judged["none"][f"fd_{space}"].value, 1e-3)
 
 
 def test_the_floor_and_the_ruler_stand_beside(root, rows):

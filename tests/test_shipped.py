@@ -87,6 +87,14 @@ def test_speeds_that_are_compared_were_measured_side_by_side(world):
     assert len({(figure.machine, figure.commit) for named in row.values() for name, figure in named.items() if name == "seconds"}) == 1
 
 
+@pytest.mark.parametrize("world", worlds.NAMES)
+def test_costs_tell_how_sure_they_are(world):
+    row = figures.read(world)["resources"]
+    for family in engines.FAMILIES:
+        for name in ("cost_classifier", "cost_encoder"):
+            assert row[family][name].low < row[family][name].high, (family, name)
+
+
 def judges_of(named):
     """The judges behind some figures."""
     return {figure.judge for figure in named.values()}

@@ -1,9 +1,9 @@
 """Facial manipulation: following one fixed direction in an engine's latent space to change one thing about a face.
 
 A direction is the mean difference that one word of the prompt makes to the latents of faces drawn from the same random numbers, so it
-is found from samples, without labels or a judge. An engine that was taught by a discriminator betters it with what that names and what
-the changed prompts draw. It must work on other faces, whatever their prompts. Where the latent does not depend on the prompt (the z of a
-VAE), the encoder is asked what z it sees in the changed faces, without being told of the change.
+is found from samples, without a judge. An engine that was taught by a discriminator betters it, layer by layer, with what that learned
+to name from captions and what the changed prompts draw. It must work on other faces, whatever their prompts. Where the latent does not
+depend on the prompt (the z of a VAE), the encoder is asked what z it sees in the changed faces, without being told of the change.
 How real edited faces are is told by real faces that show what they should show: a hundred real smiles are far from real faces at large.
 """
 

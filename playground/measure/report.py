@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from engines import FAMILIES, worlds
@@ -29,7 +30,7 @@ def write_cards(world_name: str, *, root: Path) -> None:
     for engine in FAMILIES:
         card = root / world_name / engine / "README.md"
         if card.is_file():
-            card.write_text(between_markers(card.read_text(), table(measured, engine)))
+            card.write_text(between_markers(card.read_text(), table(measured, engine) + not_passed(measured, engine)))
 
 
 def write_summary(world_name: str, readme: Path, *, root: Path) -> None:
@@ -40,7 +41,10 @@ def write_summary(world_name: str, readme: Path, *, root: Path) -> None:
     for row, name, label in SUMMARY:
         name, label = name.format(subject=subject), label.format(subject=subject.replace("_", " "))
         found = [measured.get(row, {}).get(engine, {}) for engine in FAMILIES]
-        lines.append(f"| {label} | {' | '.join(cell(of[name]) + steps(of) if name in of else 'not measured' for of in found)} |")
+        cells = [cell(of[name]) + steps(of) if name in of else "not measured" for of in found]
+        if name == "training_hours":
+            cells = [text + parts(root / world_name / engine) for text, engine in zip(cells, FAMILIES, strict=True)]
+        lines.append(f"| {label} | {' | '.join(cells)} |")
     start = FIGURES_START.replace("figures", f"figures of {world_name}")
     readme.write_text(between_markers(readme.read_text(), "\n".join(lines), start=start))
 
@@ -53,6 +57,19 @@ def table(measured: Figures, engine: str) -> str:
             cells = (row, name.replace("_", " "), f"{shown(figure.value)} {figure.unit}", interval(figure), f"{figure.n:,}", figure.method)
             lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
+
+
+def not_passed(measured: Figures, engine: str) -> str:
+    """A paragraph that names the tests of control that an engine fails; nothing where it fails none or was not measured."""
+    named = measured.get("control", {}).get(engine, {})
+    failed = [name.removesuffix(": passes") for name, figure in named.items() if name.endswith(": passes") and not figure.value]
+    return f"\n\nTests of control that it does not pass: {', '.join(failed)}." if failed else ""
+
+
+def parts(folder: Path) -> str:
+    """How many of an engine's hours of training went into its parts, of which each has a log of its own."""
+    ends = [json.loads(log.read_text().splitlines()[-1]) for log in folder.rglob("training.jsonl") if log.parent != folder]
+    return f", {shown(sum(end['seconds'] for end in ends) / 3600)} h of it the autoencoder" if ends else ""
 
 
 def cell(figure: Figure) -> str:

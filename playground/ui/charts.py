@@ -18,9 +18,10 @@ from playground.ui.panes import title
 
 SCHEMA = "https://vega.github.io/schema/vega-lite/v5.json"  # a name, which nothing is fetched from
 COLORS = ("#0d9488", "#c2691c", "#8b5cf6", "#3b82f6")  # in the order of the families; each readable on light and on dark paper
+GREY = "#7c7567"
 SHAPES = ("circle", "square", "triangle-up", "diamond")
 DASHES = ([1, 0], [6, 3], [2, 2])
-RATES = {"low": "#0d9488", "recipe's": "#7c7567", "high": "#c2691c"}  # of the learning rate
+RATES = {"low": "#0d9488", "recipe's": GREY, "high": "#c2691c"}  # of the learning rate
 DDIM_CIFAR10 = {10: 13.36, 20: 6.84, 50: 4.67, 100: 4.16, 1000: 4.04}  # FID by steps, Song et al. 2020, arXiv:2010.02502, table 1
 SERIES = ("here (FD, × real)", "DDIM, CIFAR-10 (FID)")
 HEIGHT = 300  # pixels
@@ -67,10 +68,12 @@ def quality_against_time(measured: Figures) -> Chart:
         return None
     x = _log("seconds", "seconds per image, one at a time")
     y = _log("distance", "Fréchet distance, × real")
-    shared = {"x": x, "y": y, **_families(), "tooltip": _tooltip("engine", "note", "seconds", "distance")}
+    shared = {"x": x, "y": y, **_families(), "tooltip": _tooltip("engine", "note", "seconds", "distance", "pictures")}
     line = {"mark": {"type": "line", "strokeWidth": 1.5}, "encoding": {"x": x, "y": y, "color": _families()["color"]}}
     whisker = {"mark": "rule", "encoding": {"x": x, "y": y | {"field": "low"}, "y2": {"field": "high"}, "color": _families()["color"]}}
-    return _spec(points, [line, whisker, {"mark": {"type": "point", "filled": True, "size": 90, "strokeWidth": 0}, "encoding": shared}])
+    dots = {"mark": {"type": "point", "filled": True, "size": 90, "strokeWidth": 0}, "encoding": shared}
+    fewest = min(point["pictures"] for point in points)
+    return _spec(points, [line, whisker, dots], note=f"whiskers: 95 % intervals, of {fewest:,} pictures or more")
 
 
 def fewer_steps(measured: Figures) -> Chart:
@@ -88,7 +91,7 @@ def fewer_steps(measured: Figures) -> Chart:
         "field": "series",
         "type": "nominal",
         "title": None,
-        "scale": {"domain": list(SERIES), "range": [COLORS[3], "#7c7567"]},
+        "scale": {"domain": list(SERIES), "range": [COLORS[3], GREY]},
         "legend": _LEGEND,
     }
     encoding = {
@@ -98,7 +101,9 @@ def fewer_steps(measured: Figures) -> Chart:
         "strokeDash": _dashes("series", SERIES, title=None, columns=2),
         "tooltip": _tooltip("series", "steps", "value"),
     }
-    return _spec(points, [{"mark": {"type": "line", "point": {"size": 60, "strokeWidth": 0}}, "encoding": encoding}])
+    fewest = min(seconds[f"fd_ratio at {steps} steps"].n for steps in ours)
+    line = {"mark": {"type": "line", "point": {"size": 60, "strokeWidth": 0}}, "encoding": encoding}
+    return _spec(points, [line], note=f"here of {fewest:,} pictures for each number of steps")
 
 
 def rows_at_a_glance(world_name: str, measured: Figures) -> Chart:
@@ -212,7 +217,8 @@ def _steps(seconds: dict[str, Figure]) -> list[int]:
 
 def _point(family: str, note: str, seconds: Figure, quality: Figure) -> dict[str, Any]:
     low, high = (quality.value if end is None else max(end, LOWEST) for end in (quality.low, quality.high))
-    return {"engine": title(family), "note": note, "seconds": seconds.value, "distance": quality.value, "low": low, "high": high}
+    found = {"seconds": seconds.value, "distance": quality.value, "low": low, "high": high, "pictures": quality.n}
+    return {"engine": title(family), "note": note, **found}
 
 
 def _places(row: table.Row, shown: dict[str, Figure]) -> list[dict[str, Any]]:
@@ -234,14 +240,14 @@ def _places(row: table.Row, shown: dict[str, Figure]) -> list[dict[str, Any]]:
     ]
 
 
-def _spec(points: list[dict[str, Any]], layers: list[dict[str, Any]], *, height: int = HEIGHT) -> dict[str, Any]:
+def _spec(points: list[dict[str, Any]], layers: list[dict[str, Any]], *, height: int = HEIGHT, note: str = "") -> dict[str, Any]:
     look = {"embedOptions": {"actions": False, "renderer": "svg"}}  # no menu, which has no name and leads to another host; sharp in print
     spec = {"$schema": SCHEMA, "usermeta": look, "data": {"values": points}, "layer": layers, "encoding": {}}  # Gradio looks into encoding
-    return spec | {"height": height, "background": "transparent"}
+    return spec | {"height": height, "background": "transparent", "title": {"subtitle": note, "subtitleColor": GREY}}
 
 
 def _update(name: str, chart: Chart) -> dict[str, Any]:
     if chart is None:
         return gr.update(value=None, visible=False)
-    named = chart | {"title": name, "description": f"Chart: {name}"}  # seen, and read out
+    named = chart | {"title": {"text": name, **chart["title"]}, "description": f"Chart: {name}"}  # seen, and read out
     return gr.update(value=AltairPlotData(plot=json.dumps(named), chart="scatter"), visible=True)

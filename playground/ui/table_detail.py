@@ -8,7 +8,7 @@ from engines import FAMILIES, worlds
 from playground import figures, table
 from playground.figures import Figure
 from playground.film import data_uri
-from playground.table import CONTRADICTED, UNDECIDED, Claim, Comparison, Named, Row
+from playground.table import REPRODUCED, UNDECIDED, Claim, Comparison, Named, Row
 from playground.ui.panes import title
 
 RULER = ("floor", "ruler", "accuracy", "density", "coverage", "copy", "vendi")  # what is said of real images, by how its name begins
@@ -25,7 +25,8 @@ def show(query: dict[str, str]) -> str:
     parts = [
         f'<h3 tabindex="-1">{escape(row.title)}: {escape(title(family))}</h3>',
         _claims(world.name, row, family, measured),
-        f"<p>The rule, fixed before anything was trained: {escape(row.rule_text)}.</p>",
+        f"<p>The rule of the word, fixed before anything was trained: {escape(row.rule_text)}.</p>",
+        f"<p>Settled later, for all engines alike: {escape(row.settled)}.</p>" if row.settled else "",
         _evidence(world.name, row, family),
         _table(named, "What was measured"),
         _table(_ruler(measured.get(row.key, {}).get("real", {})), "Real images on the same ruler"),
@@ -36,14 +37,16 @@ def show(query: dict[str, str]) -> str:
 def _claims(world_name: str, row: Row, family: str, measured: figures.Figures) -> str:
     about = [claim for claim in table.claims(world_name) if claim.row is row and family in (claim.upper, claim.lower)]
     reasons = figures.read_reasons(world_name)
-    return f"<ul>{''.join(_claim(claim, measured, reasons) for claim in about)}</ul>"
+    open_claims = any(table.verdict(claim, measured) != REPRODUCED for claim in about)
+    why = f"<p>{escape(reasons[row.key])}</p>" if open_claims and row.key in reasons else ""
+    return f"<ul>{''.join(_claim(claim, measured, reasons) for claim in about)}</ul>{why}"
 
 
 def _claim(claim: Claim, measured: figures.Figures, reasons: dict[str, str]) -> str:
     verdict = table.verdict(claim, measured)
     compared = table.comparisons(claim, measured)
     more = [_comparison(claim.row, comparison) for comparison in compared]
-    if verdict == CONTRADICTED and claim.name in reasons:
+    if verdict != REPRODUCED and claim.name in reasons:
         more.append(reasons[claim.name])
     if verdict == UNDECIDED and {c.sign for c in compared} >= {-1, 1}:
         more.append("The judges disagree, so nothing is decided.")
