@@ -91,15 +91,16 @@ def engine_type(name: str) -> type[Engine]:
 def load(name: str, *, device: str = "cpu", root: Path = checkpoint.ROOT) -> Engine:
     """Load an engine with its weights from `<root>/<name>`.
 
-    Raises ValueError for an unknown name, CheckpointError (naming file and command) for missing or damaged weights.
+    Raises ValueError for an unknown name or device, CheckpointError (naming file and command) for missing or damaged weights.
     """
     kind = engine_type(name)
+    checkpoint.check_device(device)
     encoder = _text_encoder(name.partition("/")[0], device, root)
     folder = root / name
     with checkpoint.explain(folder, name):
-        model = kind.load_model(folder).to(device)
+        model = kind.load_model(folder)
     card = folder / "README.md"
-    return kind(model, encoder, card=card.read_text() if card.is_file() else "", folder=folder)
+    return kind(model.to(device), encoder, card=card.read_text() if card.is_file() else "", folder=folder)
 
 
 def read(world: str, prompt: str | None) -> Reading:

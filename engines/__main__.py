@@ -43,26 +43,40 @@ def describe(reading: engines.Reading) -> str:
 
 def parse(arguments: list[str] | None) -> tuple[argparse.Namespace, type[engines.Engine]]:
     """The options, among them the engine's own settings, and the engine's class."""
-    parser = argparse.ArgumentParser(prog="python -m engines", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("engine", help=", ".join(engines.available()))
+    shape = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(prog="python -m engines", description=__doc__, formatter_class=shape, add_help=False)
+    parser.add_argument("engine", nargs="?", help=", ".join(engines.available()))
+    parser.add_argument("-h", "--help", action="store_true", help="show this, after an engine with its settings")
     parser.add_argument("--prompt", default="", help="what to draw; empty for anything")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--num-images", type=int, default=1)
     parser.add_argument("--device", default="cpu", help="cpu or cuda")
     parser.add_argument("--enlarge", type=int, default=4, help="screen pixels per picture pixel")
     parser.add_argument("-o", "--output", type=Path, default=Path("grid.png"))
-    known, rest = parser.parse_known_args(arguments)
+    args, _ = parser.parse_known_args(arguments)
+    if not args.engine:
+        if not args.help:
+            parser.error("an engine is required")
+        parser.print_help()
+        parser.exit()
     try:
-        kind = engines.engine_type(known.engine)
+        kind = engines.engine_type(args.engine)
     except ValueError as error:
         parser.error(str(error))
-    settings = argparse.ArgumentParser(prog=f"python -m engines {known.engine}")
+    settings = parser.add_argument_group(f"settings of {args.engine}")
     for f in dataclasses.fields(kind.params_type):
         allowed = ", ".join(f.metadata["options"]) if "options" in f.metadata else f"{f.metadata['minimum']:g} to {f.metadata['maximum']:g}"
-        settings.add_argument(
-            f"--{f.name.replace('_', '-')}", type=type(f.default), default=f.default, help=f"{f.metadata['hint']} {allowed}"
-        )
-    return settings.parse_args(rest, namespace=known), kind
+        hint = f"{f.metadata['hint']} {allowed}".replace("%", "%%")
+        settings.add_argument(f"--{f.name.replace('_', '-')}", type=type(f.default), default=f.default, help=hint)
+    if args.help:
+        parser.print_help()
+        parser.exit()
+    args = parser.parse_args(arguments)
+    if args.enlarge < 1:
+        parser.error(f"--enlarge must be at least 1, got {args.enlarge}")
+    if not args.output.parent.is_dir():
+        parser.error(f"there is no folder {args.output.parent}")
+    return args, kind
 
 
 if __name__ == "__main__":

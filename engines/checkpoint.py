@@ -40,6 +40,14 @@ def explain(folder: Path, name: str) -> Iterator[None]:
         raise CheckpointError(f"{shown} cannot be loaded: {reason}. Make it with: python -m engines.training {name}") from error
 
 
+def check_device(device: str) -> None:
+    """Raise ValueError where torch cannot put anything on a device."""
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise ValueError(f"device must be one that torch finds here, such as cpu, got {device!r}: {error}".split("\n")[0]) from error
+
+
 def save(model: torch.nn.Module, folder: Path) -> None:
     """Write a diffusers model in half precision, in several files where one would be larger than `SHARD_SIZE`."""
     folder.mkdir(parents=True, exist_ok=True)

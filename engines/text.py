@@ -8,6 +8,7 @@ encoder of T5 (Raffel et al. 2019, arXiv:1910.10683).
 
 from __future__ import annotations
 
+import copy
 import re
 import threading
 import unicodedata
@@ -80,6 +81,15 @@ class TextEncoder(nn.Module):
     def _fits(self, prompt: str) -> bool:
         with _TOKENIZING:
             return len(self.tokenizer(self._plain(prompt), verbose=False).input_ids) <= self.max_tokens
+
+    def _beyond(self, prompt: str) -> list[str]:
+        """The words of a prompt that is too long which the model does not get to see."""
+        if self._fits(prompt):
+            return []
+        text = self._plain(prompt)
+        with _TOKENIZING:
+            places = self.tokenizer(text, truncation=True, max_length=self.max_tokens, return_offsets_mapping=True).offset_mapping
+        return split_words(text[max(end for _, end in places) :])
 
     def _plain(self, prompt: str) -> str:
         """A prompt as it is tokenized, without halves of characters."""
@@ -166,7 +176,9 @@ class TextEncoder(nn.Module):
         attributes, hidden = self.world.reconcile({key: named[key] for key in self.world.attributes if key in named})
         overruled = {key: named[f"overruled {key}"] for key in self.world.attributes if f"overruled {key}" in named}
         overruled = {key: value for key, value in overruled.items() if value != attributes.get(key)} | hidden
-        ignored = tuple(w for w in split_words(self.world.plainly(prompt)) if w not in self.words and w[0].isalnum())
+        words, beyond = split_words(self.world.plainly(prompt)), self._beyond(prompt)
+        unknown = [word for word in words[: len(words) - len(beyond)] if word not in self.words]
+        ignored = tuple(word for word in (*unknown, *beyond) if word[0].isalnum())
         return Reading(attributes, ignored, self.refusal(prompt), overruled)
 
     def refusal(self, prompt: str) -> str | None:
@@ -176,8 +188,7 @@ class TextEncoder(nn.Module):
 
     def save(self, folder: Path) -> None:
         """Write the model, its tokenizer and the heads in half precision."""
-        self.model.half().save_pretrained(folder)
-        self.model.float()
+        copy.deepcopy(self.model).half().save_pretrained(folder)
         self.tokenizer.save_pretrained(folder)
         save_file({k: v.half().contiguous() for k, v in self.heads.state_dict().items()}, folder / "heads.safetensors")
 

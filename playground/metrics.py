@@ -173,7 +173,9 @@ def binomial_interval(count: int, total: int, *, level: float = 0.95) -> tuple[f
         return 1 - high, 1 - low
 
     def at_least(k: int, share: float) -> float:
-        return sum(math.comb(total, i) * share**i * (1 - share) ** (total - i) for i in range(k, total + 1))
+        yes, no = math.log(share), math.log1p(-share)
+        ways = (math.lgamma(total + 1) - math.lgamma(i + 1) - math.lgamma(total - i + 1) for i in range(k, total + 1))
+        return sum(math.exp(way + i * yes + (total - i) * no) for i, way in zip(range(k, total + 1), ways, strict=True))
 
     def solve(k: int, wanted: float) -> float:
         low, high = 0.0, 1.0

@@ -40,6 +40,7 @@ def test_draws_a_grid(tmp_path, capsys):
         (["--num-images", "1000"], "num_images must be a whole number from 1 to 256, got 1000"),
         (["--temperature", "9"], "temperature must be a number from 0 to 1.5, got 9.0"),
         (["--prompt", "x" * 201], "at most 200 characters"),
+        (["--device", "abacus"], "device must be one that torch finds here, such as cpu, got 'abacus'"),
     ],
 )
 def test_wrong_input_gets_one_clear_line(arguments, answer, capsys, tmp_path):
@@ -49,7 +50,27 @@ def test_wrong_input_gets_one_clear_line(arguments, answer, capsys, tmp_path):
     assert len(error.splitlines()) == 1
 
 
-@pytest.mark.parametrize("arguments", [["digits/flow"], ["digits/vae", "--num-inference-steps", "3"]])
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [(["--help"], "digits/vae, digits/gan"), (["digits/vae", "--help"], "--temperature"), (["digits/diffusion", "-h"], "--sampler")],
+)
+def test_help_names_engines_and_an_engines_settings(arguments, told, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(arguments)
+    assert stop.value.code == 0
+    assert told in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["digits/flow"],
+        ["digits/vae", "--num-inference-steps", "3"],
+        ["digits/vae", "--enlarge", "0"],
+        ["digits/vae", "-o", "nowhere/at/all/grid.png"],
+    ],
+)
 def test_unknown_engines_and_options_are_usage_errors(arguments):
     with pytest.raises(SystemExit) as stop:
         main(arguments)

@@ -646,6 +646,12 @@ def test_an_unknown_row_is_refused(capsys):
     assert "rows must be among quality, speed, stability, control, faces, novelty, resources, got beauty" in capsys.readouterr().err
 
 
+def test_unknown_engines_are_refused(capsys):
+    with pytest.raises(SystemExit):
+        program.parse(["digits", "--engines", "vae,vae-map"])
+    assert "engines must be among vae, gan, autoregressive, diffusion, got vae-map" in capsys.readouterr().err
+
+
 def test_missing_weights_are_reported_and_the_rest_measured(monkeypatch, caplog):
     def load(name, root, device):
         if name == "digits/gan":

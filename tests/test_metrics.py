@@ -98,6 +98,7 @@ def test_the_exact_interval_of_a_share():
     low, high = metrics.binomial_interval(3, 9)
     assert (low, high) == pytest.approx((0.0749, 0.7007), abs=1e-4)
     assert metrics.binomial_interval(6, 9) == pytest.approx((1 - high, 1 - low))
+    assert metrics.binomial_interval(1000, 2000) == pytest.approx((0.5 - 1.96 / 2000**0.5 / 2, 0.5 + 1.96 / 2000**0.5 / 2), abs=5e-4)
 
 
 def test_sharpness_of_one_bright_pixel():

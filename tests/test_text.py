@@ -53,6 +53,13 @@ def test_what_cannot_be_drawn_gets_a_clear_answer(prompt, answer):
         encoder.encode((prompt,))
 
 
+def test_words_that_a_prompt_has_too_many_of_are_ignored_and_said_so():
+    reading = engines.read("digits", "a thin unicorn, " + "and " * 40 + "leaning right")
+    assert (reading.ignored[0], reading.ignored[-2:]) == ("unicorn", ("leaning", "right"))
+    assert "thin" not in reading.ignored
+    assert engines.read("digits", "a thin seven, then, leaning right").ignored == ("then",)
+
+
 def test_unknown_words_do_not_change_the_embedding():
     encoder = text.load("digits")
     plain, odd = encoder.encode(("a bold 7", "a bold unicorn 7"))
@@ -69,7 +76,9 @@ def test_an_embedding_does_not_depend_on_its_neighbours():
 def test_saved_and_loaded_encoder_reads_the_same(tmp_path):
     torch.manual_seed(0)
     encoder = text.build(worlds.load("digits"))
+    kept = {name: value.clone() for name, value in encoder.state_dict().items()}
     encoder.save(tmp_path / "digits" / "text")
+    assert all(torch.equal(value, kept[name]) for name, value in encoder.state_dict().items())  # only what is written is rounded
     again = text.load("digits", root=tmp_path)
     for prompt in ("a bold 7", "", "wide and thin"):
         assert torch.allclose(encoder.encode((prompt,)), again.encode((prompt,)), atol=0.02)

@@ -101,6 +101,8 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, help="output folder (default: checkpoints/<name>)")
     args = parser.parse_args(arguments)
+    if args.name.endswith("/text") and (args.minutes or args.set or args.scale != "default"):
+        parser.error("the text encoder is trained by --steps; it takes no --minutes, --scale or --set")
     if (args.minutes is not None and args.minutes <= 0) or (args.steps is not None and args.steps <= 0):
         parser.error("--minutes and --steps must be positive")
     return args
@@ -109,5 +111,5 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
 if __name__ == "__main__":
     try:
         main()
-    except (ValueError, checkpoint.CheckpointError) as error:
+    except (ValueError, FloatingPointError, FileNotFoundError, checkpoint.CheckpointError) as error:
         sys.exit(f"{Path(sys.argv[0]).parent.name}: {error}")

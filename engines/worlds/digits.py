@@ -41,7 +41,7 @@ splits = ("train", "validation", "test")
 
 # Stroke attributes: value = labels[number of thresholds passed].
 THICKNESS_THRESHOLDS = (2.0, 2.8)  # mean stroke width, pixels
-SLANT_THRESHOLDS = (-5.0, 15.0)  # lean of the main axis from the vertical, degrees, right is positive
+SLANT_THRESHOLDS = (-5.0, 15.0)  # shear of the strokes from the vertical, degrees, right is positive
 WIDTH_THRESHOLDS = (0.6, 0.95)  # width of the inked box divided by its height
 
 _NUMBERS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
@@ -101,7 +101,7 @@ def measure_strokes(images: np.ndarray) -> dict[str, np.ndarray]:
 
     Thickness is twice the inked area over the length of its outline (a stroke of width w and length l has area w l and
     outline 2 l; the outline of a grey image is its total variation). Slant is the shear of the second moments. Width is
-    width over height of the box around pixels darker than half.
+    width over height of the box around pixels brighter than half.
     """
     return {
         key: np.digitize(value, thresholds)
@@ -129,10 +129,10 @@ def stroke_values(images: np.ndarray) -> dict[str, np.ndarray]:
     variance = (rows * y**2).sum(1) + 1e-9
     slant = np.degrees(np.arctan(-covariance / variance))
 
-    dark = ink > 0.5
+    inked = ink > 0.5
     extents = []
     for axis in (1, 2):  # columns, then rows that hold ink
-        held = dark.any(axis)
+        held = inked.any(axis)
         extents.append(held.shape[1] - held[:, ::-1].argmax(1) - held.argmax(1))
     return {"thickness": 2 * area / outline, "slant": slant, "width": extents[0] / extents[1]}
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import sys
 from pathlib import Path
 
 import torch
@@ -89,7 +90,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("world", choices=worlds.NAMES)
     parser.add_argument("--rows", type=rows, default=list(ROWS), help=f"any of {','.join(ROWS)}")
-    parser.add_argument("--engines", type=lambda text: text.split(","), default=list(engines.FAMILIES), help="names, separated by commas")
+    parser.add_argument("--engines", type=families, default=list(engines.FAMILIES), help="names, separated by commas")
     parser.add_argument("--num-images", type=int, help="N (default: as many as the judge's reference holds)")
     parser.add_argument("--seed", type=int, default=1_000_000, help="of the first image and of the captions")
     parser.add_argument("--threads", type=int, default=2, help="of torch")
@@ -104,6 +105,14 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     return options
 
 
+def families(text: str) -> list[str]:
+    """Engines named in a list separated by commas."""
+    chosen = text.split(",")
+    if unknown := [name for name in chosen if name not in engines.FAMILIES]:
+        raise argparse.ArgumentTypeError(f"engines must be among {', '.join(engines.FAMILIES)}, got {', '.join(unknown)}")
+    return chosen
+
+
 def rows(text: str) -> list[str]:
     """Rows named in a list separated by commas."""
     chosen = text.split(",")
@@ -113,4 +122,7 @@ def rows(text: str) -> list[str]:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except (ValueError, CheckpointError) as error:
+        sys.exit(f"{Path(sys.argv[0]).parent.name}: {error}")

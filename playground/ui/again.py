@@ -68,7 +68,7 @@ def build(background: Background, folder: Path, world: gr.Dropdown) -> None:
 
     # 3. Wiring
     options: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
-    start.click(measure, world, shown, concurrency_limit=RUNS_AT_ONCE, **options)
+    start.click(measure, world, shown, concurrency_id="runs", concurrency_limit=RUNS_AT_ONCE, **options)  # it holds a thread as runs do
     stop.click(halt, None, None, queue=False, **options)
 
 
