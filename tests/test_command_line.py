@@ -52,7 +52,11 @@ def test_wrong_input_gets_one_clear_line(arguments, answer, capsys, tmp_path):
 
 @pytest.mark.parametrize(
     ("arguments", "told"),
-    [(["--help"], "digits/vae, digits/gan"), (["digits/vae", "--help"], "--temperature"), (["digits/diffusion", "-h"], "--sampler")],
+    [
+        (["--help"], "digits/vae, digits/gan"),
+        (["digits/vae", "--help"], "--temperature"),
+        (["digits/diffusion", "-h"], "--num-inference-steps"),
+    ],
 )
 def test_help_names_engines_and_an_engines_settings(arguments, told, capsys):
     with pytest.raises(SystemExit) as stop:
