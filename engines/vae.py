@@ -3,8 +3,9 @@
 An encoder maps a picture to a Gaussian over a latent vector z, a decoder draws the picture that a z stands for; after
 training, z drawn from the standard normal gives new pictures in a single pass (Kingma and Welling 2013, arXiv:1312.6114).
 Both halves are told what is asked (a conditional VAE): for digits the text embedding; for faces the attributes read in
-the prompt, those that it leaves open by chance (model M2, Kingma et al. 2014, arXiv:1406.5298). Simplified: none of the tighter
-bounds or richer priors that came later; the picture shown is the decoder's mean, not a sample of its pixels.
+the prompt, those that it leaves open by chance or, where a part of the picture is given, as that shows (model M2, Kingma et
+al. 2014, arXiv:1406.5298). Simplified: none of the tighter bounds or richer priors that came later; the picture shown is the
+decoder's mean, not a sample of its pixels.
 """
 
 from __future__ import annotations
@@ -20,11 +21,12 @@ from torch import nn
 
 from engines import checkpoint
 from engines.base import Engine, Frame, Params, Rebuilt, Request, Stopwatch, slider
-from engines.images import to_float, to_uint8
+from engines.images import fill_unknown, to_float, to_uint8
 from engines.latent_search import normal, search
 from engines.walk import along, draw_noise, lerp
 
 MAX_ROUNDS = 8  # of trying every value of every attribute; three or four are usual
+SHOWN = 1000.0  # nats between the best and the worst value of an attribute that a part of a picture shows
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,7 @@ class VAEEngine(Engine):
         params = self.params(request)
         watch = Stopwatch(self.device)
         with watch():
-            asked = along(request, lambda r: self.condition(r.prompts, r.seeds), lerp)
+            asked = self.conditions(request)
             z = (params.temperature * draw_noise((self.model.config.latent_dim,), request)).to(self.device)  # (N, latent_dim)
         if known := self.known(request):
             asked = normal(asked)
@@ -106,6 +108,10 @@ class VAEEngine(Engine):
         code = f"{mean.shape[1]} numbers, each known only as well as its share of the bits"
         return Rebuilt(to_uint8(self.model.decode(mean, told)), (divergence(mean, log_var) / np.log(2)).cpu().numpy(), code)
 
+    def conditions(self, request: Request) -> torch.Tensor:
+        """What the decoder is told of the pictures of a request, (N, D)."""
+        return along(request, lambda r: self.condition(r.prompts, r.seeds), lerp)
+
     def condition(self, prompts: tuple[str, ...], seeds: tuple[int, ...]) -> torch.Tensor:
         """What the decoder is told beside the latent, (N, D): here the text."""
         return self.text_encoder.encode(prompts)
@@ -119,6 +125,20 @@ class AttributeVAEEngine(VAEEngine):
         from engines.networks.conv_vae import ConvVAE
 
         return checkpoint.load(ConvVAE, folder)
+
+    def conditions(self, request: Request) -> torch.Tensor:
+        """Where pixels must stay, the attributes that they show, and those that they do not show by chance."""
+        if request.known is None:
+            return super().conditions(request)
+        images, mask = request.known.images, request.known.mask
+        named = [reading.attributes for reading in self.text_encoder.read_all(request.prompts)]
+        if len(images) == 1 and named.count(named[0]) == len(named):
+            shown = [self.make_out(images[0], named[0], mask[0])] * len(named)
+        else:
+            each = len(named) // len(images)
+            shown = [self.make_out(*seen) for seen in zip(images.repeat(each, 0), named, mask.repeat(each, 0), strict=True)]
+        labels = [self.world.random_label(np.random.default_rng(s), label) for s, label in zip(request.seeds, shown, strict=True)]
+        return spell(self.world, labels).to(self.device)
 
     def condition(self, prompts: tuple[str, ...], seeds: tuple[int, ...]) -> torch.Tensor:
         """Attributes (N, V): what the text encoder reads in a prompt, the rest drawn from the world's own mixture."""
@@ -140,20 +160,23 @@ class AttributeVAEEngine(VAEEngine):
         return Rebuilt(kept.images, kept.bits + np.array(bits), code)
 
     @torch.inference_mode()
-    def make_out(self, image: np.ndarray, known: dict[str, str]) -> dict[str, str]:
+    def make_out(self, image: np.ndarray, known: dict[str, str], mask: np.ndarray | None = None) -> dict[str, str]:
         """The attributes under which a picture, uint8 (H, W, C), is likeliest, as far as the VAE's bound says; some are known.
 
         It begins with any that can be seen together and betters one after another until no change helps, which may be a lesser peak.
+        mask: bool (H, W), True where the picture may be looked at. Attributes that make no difference there are left out.
         """
         x = to_float(image[None]).to(self.device)
-        seen = self.model.look(x)
+        kept = torch.from_numpy(np.ones(image.shape[:2], bool) if mask is None else mask).float().to(self.device)[None, None]
+        size = kept.sum().clamp(min=1) * image.shape[2]
+        seen = self.model.look(fill_unknown(x, kept))
 
         def cost(label: dict[str, str], key: str) -> torch.Tensor:
             """Negative bounds, (V,), with each value of an attribute."""
             y = spell(self.world, [label | {key: value} for value in self.world.attributes[key]]).to(self.device)
             mean, log_var = self.model.infer(seen.expand(len(y), -1), y)
-            error = (self.model.decode(mean, y) - x).square().mean((1, 2, 3))
-            return 0.5 * image.size * error.log() + divergence(mean, log_var)
+            error = (kept * (self.model.decode(mean, y) - x).square()).sum((1, 2, 3)) / size
+            return 0.5 * size * error.clamp(min=1e-9).log() + divergence(mean, log_var)
 
         label = self.world.random_label(np.random.default_rng(0), known)
         unknown = [key for key in self.world.attributes if key not in known]
@@ -163,7 +186,12 @@ class AttributeVAEEngine(VAEEngine):
                 label = label | {key: self.world.attributes[key][int(cost(label, key).argmin())]}
             if label == before:
                 break
-        return label
+        if mask is None:
+            return label
+        label = self.world.hide(label)
+        if not known.items() <= label.items():  # what is asked for could not be seen with what is shown
+            return known
+        return known | {key: label[key] for key in unknown if np.ptp(cost(label, key).cpu().numpy()) > SHOWN}
 
 
 def divergence(mean: torch.Tensor, log_var: torch.Tensor) -> torch.Tensor:

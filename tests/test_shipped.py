@@ -1,10 +1,12 @@
 """The shipped weights, a few pictures each: they load, draw what is asked, and their files are small enough for a Space."""
 
+from itertools import combinations
+
 import numpy as np
 import pytest
 
 import engines
-from engines import Request, checkpoint, worlds
+from engines import Known, Request, checkpoint, worlds
 from playground import figures, gallery, judges, table
 from playground.measure import stability
 from playground.measure.bench import QUICK
@@ -44,6 +46,25 @@ def test_a_vae_makes_out_what_it_is_not_told():
         real = {key: values[shown.labels[key][number]] for key, values in engine.world.attributes.items()}
         found = engine.make_out(picture, {})
         assert sum(found[key] == real[key] for key in real) >= len(real) - 2
+
+
+def test_what_a_vae_repairs_fits_what_stays():
+    engine, shown = engines.load("faces/vae"), gallery.shared("faces")
+    image = shown.held_out[:1]
+    half = np.zeros(image.shape[:3], bool)
+    half[:, : image.shape[1] // 2] = True
+    frame = engine.draw(Request("", seed=7, num_images=3, known=Known(image, half), previews=False))
+    assert np.abs(frame.extra["own"].astype(float) - image)[:, half[0]].mean() < 0.05 * 255  # .15 with attributes by chance
+    lower = frame.images[:, ~half[0]].astype(float)
+    assert min(np.abs(a - b).mean() for a, b in combinations(lower, 2)) > 3  # what the upper half does not show is up to the seed
+    label = engine.make_out(image[0], {"mouth": "smile"}, half[0])
+    truth = {key: values[shown.labels[key][0]] for key, values in engine.world.attributes.items()}
+    assert label["mouth"] == "smile"
+    assert {key: label[key] for key in ("hair_style", "background")} == {key: truth[key] for key in ("hair_style", "background")}
+    assert "clothes_color" not in label
+    bald = next(i for i, style in enumerate(shown.labels["hair_style"]) if engine.world.attributes["hair_style"][style] == "bald")
+    found = engine.make_out(shown.held_out[bald], {"hair_color": "red"}, half[0])
+    assert engine.world.random_label(np.random.default_rng(0), found)["hair_color"] == "red"  # what is asked for can be seen
 
 
 def test_no_file_is_too_large_for_a_space():
