@@ -121,7 +121,7 @@ def rows_at_a_glance(world_name: str, measured: Figures) -> Chart:
             "type": "quantitative",
             "scale": {"domain": [-0.05, 1.05]},
             "axis": axis,
-            "title": "engine, from the row's least word to its most",
+            "title": "from a row's least word to its most",
         },
         "y": {"field": "row", "type": "nominal", "title": None, "sort": None, "axis": {"labelLimit": 150}},
         **_families(),
