@@ -30,6 +30,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"{args.engine}: {error}", file=sys.stderr)
         return 2
     picture = enlarge(grid(frame.images, columns=math.ceil(math.sqrt(args.num_images))), args.enlarge)
+    args.output.parent.mkdir(parents=True, exist_ok=True)
     to_pil(picture).save(args.output)
     print(f"\n{args.output}: {args.num_images} picture(s) in {1000 * frame.seconds:.1f} ms, {frame.nfe} network evaluations")
     return 0
@@ -74,8 +75,6 @@ def parse(arguments: list[str] | None) -> tuple[argparse.Namespace, type[engines
     args = parser.parse_args(arguments)
     if args.enlarge < 1:
         parser.error(f"--enlarge must be at least 1, got {args.enlarge}")
-    if not args.output.parent.is_dir():
-        parser.error(f"there is no folder {args.output.parent}")
     return args, kind
 
 

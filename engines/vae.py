@@ -63,12 +63,12 @@ class VAEEngine(Engine):
 
     @torch.inference_mode()
     def generate(self, request: Request) -> Iterator[Frame]:
-        params = self.params(request)
+        params, known = self.params(request), self.known(request)
         watch = Stopwatch(self.device)
         with watch():
             asked = self.conditions(request)
             z = (params.temperature * draw_noise((self.model.config.latent_dim,), request)).to(self.device)  # (N, latent_dim)
-        if known := self.known(request):
+        if known:
             asked = normal(asked)
             yield from search(lambda z: self.model.decode(z, asked), z, known, request, watch)
             return
