@@ -66,7 +66,7 @@ class VAEEngine(Engine):
         params, known = self.params(request), self.known(request)
         watch = Stopwatch(self.device)
         with watch():
-            asked = self.conditions(request)
+            asked = self.conditioning(request)
             z = (params.temperature * draw_noise((self.model.config.latent_dim,), request)).to(self.device)  # (N, latent_dim)
         if known:
             asked = normal(asked)
@@ -108,7 +108,7 @@ class VAEEngine(Engine):
         code = f"{mean.shape[1]} numbers, each known only as well as its share of the bits"
         return Rebuilt(to_uint8(self.model.decode(mean, told)), (divergence(mean, log_var) / np.log(2)).cpu().numpy(), code)
 
-    def conditions(self, request: Request) -> torch.Tensor:
+    def conditioning(self, request: Request) -> torch.Tensor:
         """What the decoder is told of the pictures of a request, (N, D)."""
         return along(request, lambda r: self.condition(r.prompts, r.seeds), lerp)
 
@@ -126,10 +126,10 @@ class AttributeVAEEngine(VAEEngine):
 
         return checkpoint.load(ConvVAE, folder)
 
-    def conditions(self, request: Request) -> torch.Tensor:
+    def conditioning(self, request: Request) -> torch.Tensor:
         """Where pixels must stay, the attributes that they show, and those that they do not show by chance."""
         if request.known is None:
-            return super().conditions(request)
+            return super().conditioning(request)
         images, mask = request.known.images, request.known.mask
         named = [reading.attributes for reading in self.text_encoder.read_all(request.prompts)]
         if len(images) == 1 and named.count(named[0]) == len(named):
