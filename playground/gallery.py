@@ -23,9 +23,9 @@ from safetensors.torch import load_file, save_file
 
 from engines import checkpoint, worlds
 from engines.images import grid, to_pil
+from engines.worlds.labels import to_indices
 from playground import judges
 from playground.judges import SPACES, Judge, explain_file
-from playground.train_judges import label_indices
 
 HELD_OUT = 500
 TRAINING = {"digits": 10_000, "faces": 4_000}  # at most; so that no file is larger than 9.5 MB
@@ -69,9 +69,9 @@ def make(world: Any, judge: Judge) -> Gallery:
     training = images[chosen]
     return Gallery(
         held_out,
-        label_indices(world, labels),
+        to_indices(world, labels),
         training,
-        label_indices(world, [training_labels[i] for i in chosen]),
+        to_indices(world, [training_labels[i] for i in chosen]),
         {space: judge.features(training, space=space) for space in SPACES},
         len(images),
         judge.hash,

@@ -29,6 +29,7 @@ from engines import images as pictures
 
 SPACES = ("classifier", "encoder")
 BATCH = 250
+SPLIT_SEED = 0  # of the permutation that halves the test split, whose two halves were written by different people
 PROGRAM = "train_judges"  # makes the files of a judge
 
 
@@ -131,6 +132,13 @@ class Reference:
     features: dict[str, np.ndarray]
     labels: dict[str, np.ndarray]
     figures: dict[str, Any]
+
+
+def test_halves(num_images: int) -> tuple[np.ndarray, np.ndarray]:
+    """Indices (N,) each, N up to 5,000, of the images of a test split that are the reference, and of the others."""
+    order = np.random.default_rng(SPLIT_SEED).permutation(num_images)
+    n = min(5000, num_images // 2)
+    return order[:n], order[n : 2 * n]
 
 
 class Judge:

@@ -25,6 +25,7 @@ from engines import checkpoint, worlds
 from engines import images as pictures
 from engines.training import cards
 from engines.training.machine import bf16_is_fast, device_name
+from engines.worlds import labels as label_forms
 from playground import judges, metrics
 
 BATCH = 128
@@ -32,7 +33,6 @@ LEARNING_RATE = {"classifier": 2e-3, "encoder": 2e-3}
 WEIGHT_DECAY = 0.02
 SHIFT = 2  # pixels; turning or shearing a picture would change its attributes
 WARM_UP = 0.03  # share of the budget in which the learning rate rises; afterwards it falls to 0
-SPLIT_SEED = 0  # of the permutation that halves the test split, whose two halves were written by different people
 LOG_SECONDS = 5.0
 
 log = logging.getLogger(__name__)
@@ -102,23 +102,11 @@ def fit(
     network.eval()
 
 
-def label_indices(world: Any, labels: list[dict[str, str]]) -> dict[str, np.ndarray]:
-    """Labels as value indices (N,) per attribute of the world."""
-    return {key: np.array([values.index(label[key]) for label in labels]) for key, values in world.attributes.items()}
-
-
-def test_halves(num_images: int) -> tuple[np.ndarray, np.ndarray]:
-    """Indices (N,) each, N up to 5,000, of the images of a test split that are the reference, and of the others."""
-    order = np.random.default_rng(SPLIT_SEED).permutation(num_images)
-    n = min(5000, num_images // 2)
-    return order[:n], order[n : 2 * n]
-
-
 def make_reference(judge: judges.Judge, world: Any) -> judges.Reference:
     """Features and labels of one half of the test split, and what the other half scores against it."""
     images, labels = world.load_images(split="test")
-    targets = label_indices(world, labels)
-    first, other = test_halves(len(images))
+    targets = label_forms.to_indices(world, labels)
+    first, other = judges.test_halves(len(images))
     n = len(first)
     features = {space: judge.features(images[first], space=space).astype(np.float16).astype(np.float32) for space in judges.SPACES}
     found = judge.attributes(images)
@@ -131,7 +119,7 @@ def make_reference(judge: judges.Judge, world: Any) -> judges.Reference:
     }
     figures = {
         "num_images": n,
-        "seed": SPLIT_SEED,
+        "seed": judges.SPLIT_SEED,
         "judge": judge.hash,
         "floor": {space: ruler[space]["real"] for space in judges.SPACES},
         "ruler": ruler,
@@ -145,7 +133,7 @@ def make_reference(judge: judges.Judge, world: Any) -> judges.Reference:
 
 def make_ruler(judge: judges.Judge, space: str, reference: np.ndarray, images: np.ndarray, classes: np.ndarray) -> dict[str, float]:
     """Fréchet distances of real pictures, whole and spoilt, to the reference features of as many others."""
-    rng = np.random.default_rng(SPLIT_SEED)
+    rng = np.random.default_rng(judges.SPLIT_SEED)
     n = len(images)
     kept = images[classes < (classes.max() + 1) / 2]
     spoilt = {
@@ -219,7 +207,7 @@ def train(
     """Both networks, one after the other, each with the whole budget; and the log of their training."""
     torch.manual_seed(seed)
     images, labels = world.load_images(split="train")
-    targets = label_indices(world, labels)
+    targets = label_forms.to_indices(world, labels)
     networks, history = judges.build(config), []
     for space, network in networks.items():
         settings = {"learning_rate": LEARNING_RATE[space], "seconds": seconds, "steps": steps, "device": device, "seed": seed}

@@ -499,7 +499,8 @@ def test_the_test_sets_codes_ship_with_the_weights_they_are_of(monkeypatch, tmp_
     engine.folder = tmp_path / "digits" / "vae-map"
     engine.save_model(engine.folder)
     images = np.random.default_rng(0).integers(0, 255, (6, 28, 28, 1), np.uint8)
-    monkeypatch.setattr(DIGITS, "load_images", lambda split: (images, [{"digit": str(i)} for i in range(6)]))
+    labels = [DIGITS.random_label(np.random.default_rng(i), {"digit": str(i)}) for i in range(6)]
+    monkeypatch.setattr(DIGITS, "load_images", lambda split: (images, labels))
     assert latent_map.load_cloud(engine, tmp_path).shape == (0, 3)
     (tmp_path / latent_map.CODES).parent.mkdir(parents=True)
     latent_map.save_cloud(engine, tmp_path)

@@ -72,7 +72,7 @@ def test_wrong_input_is_refused(judge, images):
 def test_the_reference_is_the_first_half_of_the_test_split(root, judge, monkeypatch):
     monkeypatch.setenv("PLAYGROUND_DATA", str(root / "data"))
     images, labels = worlds.load("digits").load_images(split="test")
-    first = np.random.default_rng(train_judges.SPLIT_SEED).permutation(len(images))[:120]
+    first = np.random.default_rng(judges.SPLIT_SEED).permutation(len(images))[:120]
     for space in judges.SPACES:
         np.testing.assert_allclose(judge.reference.features[space], judge.features(images[first], space=space), atol=5e-3, rtol=1e-3)
     assert [str(i) for i in judge.reference.labels["digit"]] == [labels[i]["digit"] for i in first]

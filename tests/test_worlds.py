@@ -5,6 +5,7 @@ import pytest
 from tiny import make_data
 
 from engines import worlds
+from engines.worlds import labels
 
 digits = worlds.load("digits")
 
@@ -98,3 +99,23 @@ def test_wrong_splits_sizes_and_folders_are_named(tmp_path, monkeypatch):
         digits.load_images(split="train")
     with pytest.raises(ValueError, match="world must be one of digits"):
         worlds.load("cats")
+
+
+def test_labels_in_words_and_as_indices_are_one_thing():
+    for world in map(worlds.load, worlds.NAMES):
+        rng = np.random.default_rng(0)
+        said = [{key: str(rng.choice(values)) for key, values in world.attributes.items()} for _ in range(20)]
+        indices = labels.to_indices(world, said)
+        mixed = {key: indices[key] for key in reversed(indices)}  # the world's order counts, not that of a file
+        assert labels.to_words(world, mixed) == said
+        matrix = labels.to_matrix(world, mixed)
+        assert np.array_equal(matrix, labels.asked(world, said))
+        for (key, values), column in zip(world.attributes.items(), matrix.T, strict=True):
+            assert [values[i] for i in column] == [label[key] for label in said]
+
+
+def test_what_a_prompt_leaves_open_has_an_index_of_its_own():
+    key, values = list(digits.attributes.items())[1]
+    asked = labels.asked(digits, [{key: values[1]}, {}])
+    assert asked[0, 1] == 1
+    assert (np.delete(asked.ravel(), 1) == labels.OPEN).all()

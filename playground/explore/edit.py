@@ -17,6 +17,7 @@ import numpy as np
 import engines
 from engines import Frame, Reading, Request, worlds
 from engines.base import check_number
+from engines.worlds.labels import to_words
 from playground import directions
 from playground.explore.inside import check_engine, scores_of
 from playground.machine import Machine, threads_for
@@ -163,6 +164,6 @@ def _wordings(world_name: str, named: tuple[tuple[str, str], ...], seed: int) ->
 
 def _see(machine: Machine, world_name: str, picture: np.ndarray, sentence: str) -> Seen:
     """What the judge and the world's discriminator say of a picture."""
-    found, values = machine.judge(world_name).attributes(picture[None]), worlds.load(world_name).attributes
+    [found] = to_words(worlds.load(world_name), machine.judge(world_name).attributes(picture[None]))
     scores = scores_of(machine, world_name, picture[None], (sentence,)).values()
-    return Seen(picture, {key: values[key][int(found[key][0])] for key in values}, next((float(score[0]) for score in scores), None))
+    return Seen(picture, found, next((float(score[0]) for score in scores), None))

@@ -9,6 +9,7 @@ import numpy as np
 
 import engines
 from engines import CheckpointError
+from engines.worlds.labels import to_words
 from playground import gallery, metrics
 from playground.explore import repair
 from playground.explore.latent_map import ENGINE as MAP_ENGINE
@@ -51,8 +52,8 @@ def label(code: str, world: Any) -> str:
     if number is None:
         return ""
     labels = gallery.shared(world.name).labels
-    named = {key: values[int(labels[key][number])] for key, values in world.attributes.items()}
-    return world.compose(named, np.random.default_rng(0), everything=True).text
+    [shown] = to_words(world, {key: indices[[number]] for key, indices in labels.items()})
+    return world.compose(shown, np.random.default_rng(0), everything=True).text
 
 
 def raw_bits(world: Any) -> int:

@@ -24,6 +24,7 @@ from engines import checkpoint
 from engines.base import check_number
 from engines.images import grid
 from engines.vae import VAEEngine
+from engines.worlds.labels import to_indices
 from playground.gallery import Gallery
 
 ENGINE = "digits/vae-map"  # trained without text, so that the two numbers say everything
@@ -77,8 +78,7 @@ def load_cloud(engine: VAEEngine, root: Path = checkpoint.ROOT) -> np.ndarray:
 def save_cloud(engine: VAEEngine, root: Path = checkpoint.ROOT) -> None:
     """Encode the test set and write where it lies. Needs the world's data set."""
     images, labels = engine.world.load_images(split="test")
-    subject = engine.world.subject
-    classes = [engine.world.attributes[subject].index(label[subject]) for label in labels]
+    classes = to_indices(engine.world, labels)[engine.world.subject]
     cloud = np.column_stack([engine.encode(images, *_unasked(len(images))), classes])
     save_file({"cloud": torch.from_numpy(cloud).half()}, root / CODES, {"weights": checkpoint.fingerprint(engine.folder)})
 

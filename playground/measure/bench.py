@@ -21,6 +21,7 @@ from engines.images import grid
 from engines.training import cards
 from engines.training.machine import device_name
 from engines.worlds.captions import Caption
+from engines.worlds.labels import asked
 from playground import figures, gallery, metrics
 from playground.figures import Figure
 from playground.judges import Judge
@@ -93,8 +94,8 @@ class Bench:
 
     @cached_property
     def asked(self) -> np.ndarray:
-        """What the captions ask for, see `asked_by`."""
-        return asked_by(self.world, self.captions)
+        """What the captions ask for, see `labels.asked`."""
+        return asked(self.world, [caption.named for caption in self.captions])
 
     @cached_property
     def gallery(self) -> gallery.Gallery:
@@ -211,12 +212,6 @@ class Bench:
 def named_by(commit: str) -> bool:
     """Whether a commit names the code that runs, so that what it found may be taken again."""
     return commit != cards.UNKNOWN and not commit.endswith("+")
-
-
-def asked_by(world: Any, captions: Sequence[Caption]) -> np.ndarray:
-    """What captions ask for: value indices (N, A), -1 where open."""
-    attributes = world.attributes.items()
-    return np.array([[values.index(c.named[key]) if key in c.named else -1 for key, values in attributes] for c in captions])
 
 
 def draw_with(

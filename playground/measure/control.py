@@ -16,10 +16,11 @@ import numpy as np
 
 from engines import Known, Params
 from engines.worlds.captions import Caption
+from engines.worlds.labels import OPEN, asked, to_matrix, to_words
 from playground import metrics
 from playground.figures import Figure
 from playground.measure import quality
-from playground.measure.bench import Bench, asked_by, draw_with
+from playground.measure.bench import Bench, draw_with
 
 ROW = "control"
 MOST_IMAGES, QUICK_IMAGES = 500, 32  # per test
@@ -118,7 +119,7 @@ def full_prompt(bench: Bench, name: str) -> Test:
     captions = everything_named(bench)
     found = answers(bench, draw(bench, name, [caption.text for caption in captions]))
     method = "share of the attributes found, of prompts that name all"
-    return {"full prompt": adherence_check(bench, asked_by(bench.world, captions), found, method)}
+    return {"full prompt": adherence_check(bench, asked(bench.world, [caption.named for caption in captions]), found, method)}
 
 
 def any_subset(bench: Bench, name: str) -> Test:
@@ -196,7 +197,7 @@ def one_change(bench: Bench, name: str) -> Test:
     other = draw(bench, name, [caption.text for caption in after], seed=bench.seed + bench.num_images)
     found = [answers(bench, images) for images in drawn]
     rows = np.arange(len(before))
-    wanted = asked_by(bench.world, after)[rows, changed][:, None]
+    wanted = asked(bench.world, [caption.named for caption in after])[rows, changed][:, None]
     method = "share of changed attributes found, of n prompts that name all attributes, one of which changes while the seed stays"
     checks = {"one change, found": adherence_check(bench, wanted, found[1][rows, changed][:, None], method)}
     same = found[0] == found[1]
@@ -238,8 +239,7 @@ def draw(
 
 def answers(bench: Bench, images: np.ndarray) -> np.ndarray:
     """What the judge reads: value indices (N, A)."""
-    found = bench.judge.attributes(images)
-    return np.stack([found[key] for key in bench.world.attributes], axis=1)
+    return to_matrix(bench.world, bench.judge.attributes(images))
 
 
 def everything_named(bench: Bench) -> list[Caption]:
@@ -284,7 +284,7 @@ def caption_pair(world: Any, label: dict[str, str], key: str, value: str, *, see
 def held_out(bench: Bench) -> tuple[np.ndarray, np.ndarray]:
     """Real images that no engine has seen, uint8 (N, H, W, C), and their value indices (N, A)."""
     n = min(most_images(bench), len(bench.gallery.held_out))
-    return bench.gallery.held_out[:n], np.stack([bench.gallery.labels[key][:n] for key in bench.world.attributes], axis=1)
+    return bench.gallery.held_out[:n], to_matrix(bench.world, bench.gallery.labels)[:n]
 
 
 def fill(bench: Bench, name: str, images: np.ndarray, truth: np.ndarray, mask: np.ndarray, what: str) -> Test:
@@ -292,13 +292,12 @@ def fill(bench: Bench, name: str, images: np.ndarray, truth: np.ndarray, mask: n
 
     An attribute counts when the judge misreads the picture with its hidden part greyed out.
     """
-    attributes, rng = bench.world.attributes.items(), bench.rng()
-    labels = [{key: values[row[a]] for a, (key, values) in enumerate(attributes)} for row in truth]
+    rng, labels = bench.rng(), to_words(bench.world, dict(zip(bench.world.attributes, truth.T, strict=True)))
     captions = [bench.world.compose(label, rng, everything=True) for label in labels]
     drawn = draw(bench, name, [caption.text for caption in captions], known=Known(images, mask))
     stay = ((drawn == images).all(3) | ~mask).all((1, 2)).mean()
     method_stay = "share of pictures whose known pixels are all as they were"
-    told = asked_by(bench.world, captions) >= 0
+    told = asked(bench.world, [caption.named for caption in captions]) != OPEN
     hidden = told & (answers(bench, np.where(mask[..., None], images, GREY).astype(np.uint8)) != truth)
     if what == SHOWN_TEST:
         some = slice(0, SHOWN)
@@ -306,7 +305,7 @@ def fill(bench: Bench, name: str, images: np.ndarray, truth: np.ndarray, mask: n
         caption = "A hole in real pictures that no engine has seen, what the engine draws there, and the pictures as they were."
         bench.show(ROW, name, np.concatenate([greyed, drawn[some], images[some]]), columns=len(greyed), caption=caption)
     method = f"share of the attributes found that only the hidden part ({what}) shows, of prompts that name all"
-    wanted = np.where(hidden, truth, -1)
+    wanted = np.where(hidden, truth, OPEN)
     steps = [border_steps(pictures, mask) for pictures in (drawn, images)]
 
     def seam(chosen: np.ndarray) -> float:

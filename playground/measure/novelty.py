@@ -8,13 +8,13 @@ import numpy as np
 
 from engines import CheckpointError
 from engines.worlds.captions import Caption
+from engines.worlds.labels import asked
 from playground import metrics
 from playground.figures import Figure
-from playground.judges import SPACES
+from playground.judges import SPACES, test_halves
 from playground.measure import control
 from playground.measure.bench import Bench
 from playground.measure.quality import mean_figure
-from playground.train_judges import test_halves
 
 ROW = "novelty"
 PERCENTILE = 1.0  # of the distances of unseen real images to their nearest training image; what is closer is a copy
@@ -135,5 +135,5 @@ def held_out_captions(bench: Bench) -> tuple[list[Caption], np.ndarray]:
         while not pair.items() <= caption.named.items():
             caption = world.compose(label, rng, contradiction_share=0.0)
         captions.append(caption)
-        wanted.append([values.index(pair[key]) if key in pair else -1 for key, values in world.attributes.items()])
-    return captions, np.array(wanted)
+        wanted.append(pair)
+    return captions, asked(world, wanted)

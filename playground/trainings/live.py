@@ -14,12 +14,12 @@ from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 
-import numpy as np
 import torch
 
 import engines
 from engines import CheckpointError, checkpoint, text
 from engines.training import loop
+from engines.worlds.labels import to_words
 from playground import gallery
 from playground.trainings.replay import Curve, read_curves, read_log
 
@@ -88,7 +88,7 @@ def train(name: str, *, minutes: float, out: Path, root: Path = checkpoint.ROOT)
         engines.engine_type(name),
         encoder,
         shown.training,
-        spell(encoder.world.attributes, shown.training_labels),
+        to_words(encoder.world, shown.training_labels),
         out=out,
         minutes=minutes,
         steps=None,
@@ -96,12 +96,6 @@ def train(name: str, *, minutes: float, out: Path, root: Path = checkpoint.ROOT)
         log_every=LOG_EVERY,
         snapshot_size=SNAPSHOT_SIZE,
     )
-
-
-def spell(attributes: dict[str, tuple[str, ...]], labels: dict[str, np.ndarray]) -> list[dict[str, str]]:
-    """Value indices (N,) per attribute -> one dict per picture."""
-    rows = zip(*labels.values(), strict=True)
-    return [{key: attributes[key][i] for key, i in zip(labels, row, strict=True)} for row in rows]
 
 
 def main(arguments: list[str] | None = None) -> None:
