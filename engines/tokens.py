@@ -206,11 +206,11 @@ class TokenEngine(Engine):
         uniform = torch.stack([torch.rand(count, size, generator=rng) for rng in generators(request)]).to(self.device)  # (N, P, S)
         known = self._known_tokens(request)
         # 2. One position per patch, in which its tokens are said one by one
-        hidden, memory = transformer.begin(text, mask)
+        hidden, cache = transformer.begin(text, mask)
         for index in range(count):
             patch = torch.zeros(len(text), 0, dtype=torch.long, device=self.device)  # (N or 2 N, s)
             for within in range(size):
-                logits = transformer.speller.next(hidden, patch, memory.told)
+                logits = transformer.speller.next(hidden, patch, cache.told)
                 if guided:
                     with_text, without = logits.log_softmax(1).chunk(2)
                     logits = without + params.guidance_scale * (with_text - without)
@@ -221,7 +221,7 @@ class TokenEngine(Engine):
                 patch = torch.cat([patch, token.repeat(len(text) // n)[:, None]], dim=1)
                 yield token, probabilities
             if index + 1 < count:
-                hidden = transformer.advance(patch, index + 1, memory)
+                hidden = transformer.advance(patch, index + 1, cache)
 
 
 def _index(items: list[int], item: int) -> int:

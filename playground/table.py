@@ -205,7 +205,7 @@ class Claim:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class Contrast:
     """One figure by which a claim is judged, of both its engines.
 
     name: of the figure. value, low, high: the upper engine's over the lower's, or less the lower's, with its 95 % interval.
@@ -276,13 +276,13 @@ def verdict(claim: Claim, figures: Figures) -> str:
     Decided when the interval of the difference (of the ratio, for rows compared so) excludes zero (one), in every
     compared figure and in the same direction.
     """
-    compared = comparisons(claim, figures)
+    compared = contrasts(claim, figures)
     if not compared:
         return NOT_MEASURED
     return {frozenset({1}): REPRODUCED, frozenset({-1}): CONTRADICTED}.get(frozenset(c.sign for c in compared), UNDECIDED)
 
 
-def comparisons(claim: Claim, figures: Figures) -> list[Comparison]:
+def contrasts(claim: Claim, figures: Figures) -> list[Contrast]:
     """What a claim's verdict rests on; empty where one of its figures was not measured, or where two judges scored them."""
     row = claim.row
     measured = figures.get(row.key, {})
@@ -333,12 +333,12 @@ def _cell_verdict(about: list[str]) -> str:
     return next(v for v in (CONTRADICTED, NOT_MEASURED, UNDECIDED, REPRODUCED) if v in about)
 
 
-def _compare(row: Row, name: str, upper: Figure, lower: Figure) -> Comparison:
+def _compare(row: Row, name: str, upper: Figure, lower: Figure) -> Contrast:
     first, second = (log_figure(upper), log_figure(lower)) if row.ratio else (upper, lower)
     low, high = difference_interval(first, second)
     sign = 1 if low > 0 else -1 if high < 0 else 0
     ends = (first.value - second.value, low, high)
-    return Comparison(name, upper, lower, *(map(math.exp, ends) if row.ratio else ends), sign if row.rising else -sign)
+    return Contrast(name, upper, lower, *(map(math.exp, ends) if row.ratio else ends), sign if row.rising else -sign)
 
 
 def _bounds(figure: Figure) -> tuple[float, float]:

@@ -174,7 +174,7 @@ def test_real_faces_stand_once_where_an_edit_could_start_or_end(monkeypatch, tmp
         assert (labels[key][before] != index).all()
     halves = [{edit: tuple(side[part::2] for side in sides) for edit, sides in real.items()} for part in (0, 1)]
     pictures = np.stack([paint([labels[key][i] for key in WORLD.attributes], i) for i in range(20 * NUM_IMAGES)])
-    perfect = [manipulation.Edited(*edit, "", pictures[sides[0]], pictures[sides[1]], 0.1) for edit, sides in halves[0].items()]
+    perfect = [manipulation.EditedFaces(*edit, "", pictures[sides[0]], pictures[sides[1]], 0.1) for edit, sides in halves[0].items()]
     assert 0.5 < manipulation.realism_figure(bench, perfect, halves[1]).value < 1.5
 
 

@@ -217,9 +217,9 @@ def test_cached_decoding_equals_uncached_and_padding_changes_nothing():
     words, said = torch.randn(2, 6, 32), torch.randint(16, (2, 64, 4))
     mask = torch.tensor([[1] * 6, [1] * 4 + [0] * 2])
     whole = transformer(said, words, mask)
-    hidden, memory = transformer.begin(words, mask)
-    patches = [hidden, *(transformer.advance(said[:, i - 1], i, memory) for i in range(1, 64))]
-    speller, told = transformer.speller, memory.told
+    hidden, cache = transformer.begin(words, mask)
+    patches = [hidden, *(transformer.advance(said[:, i - 1], i, cache) for i in range(1, 64))]
+    speller, told = transformer.speller, cache.told
     steps = [torch.stack([speller.next(patch, said[:, i, :j], told) for j in range(4)], 1) for i, patch in enumerate(patches)]
     assert torch.allclose(torch.stack(steps, 1), whole, atol=1e-4)
     assert torch.allclose(transformer(said[1:], words[1:, :4], mask[1:, :4]), whole[1:], atol=1e-4)

@@ -124,7 +124,7 @@ def test_both_judges_must_agree_on_quality():
     assert table.verdict(claim, found((3, 4), (100, 90))) == "contradicted"
     assert table.verdict(claim, found((100, 3), (3, 90))) == "undecided"
     assert table.verdict(claim, found((100, 4), (3, 4))) == "undecided"
-    split = table.comparisons(claim, found((100, 3), (3, 90)))
+    split = table.contrasts(claim, found((100, 3), (3, 90)))
     assert [(c.name, c.sign) for c in split] == [("fd_ratio_classifier", 1), ("fd_ratio_encoder", -1)]
     assert split[0].value == pytest.approx(0.03)
     assert split[0].low < 0.03 < split[0].high < 1
@@ -133,11 +133,11 @@ def test_both_judges_must_agree_on_quality():
 def test_figures_that_do_not_take_ratios_are_compared_by_difference():
     claim = next(c for c in table.claims("digits") if (c.row.key, c.upper, c.lower) == ("control", "diffusion", "vae"))
     two, five, six = figure(2, 1, 3), figure(5, 4, 5), figure(6, 5, 6)
-    [found] = table.comparisons(claim, {"control": {"vae": {"controls": two}, "diffusion": {"controls": five}}})
+    [found] = table.contrasts(claim, {"control": {"vae": {"controls": two}, "diffusion": {"controls": five}}})
     assert (found.value, found.sign) == (3, 1)
-    [found] = table.comparisons(claim, {"control": {"vae": {"controls": six}, "diffusion": {"controls": five}}})
+    [found] = table.contrasts(claim, {"control": {"vae": {"controls": six}, "diffusion": {"controls": five}}})
     assert (found.value, found.low, found.high, found.sign) == (-1, -2, 0, 0)
-    assert table.comparisons(claim, {"control": {"vae": {"controls": six}, "diffusion": {}}}) == []
+    assert table.contrasts(claim, {"control": {"vae": {"controls": six}, "diffusion": {}}}) == []
 
 
 def test_an_interval_that_reaches_zero_leaves_a_ratio_open():

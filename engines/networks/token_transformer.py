@@ -100,7 +100,7 @@ def by_columns(weight: torch.Tensor) -> torch.Tensor:
     return weight.t().contiguous().t()
 
 
-class Memory(NamedTuple):
+class KVCache(NamedTuple):
     """What a picture in the making is continued from.
 
     layers: their weights. whole: the whole text, for every position (N, D), and told: as the speller hears it. visible: which places
@@ -188,7 +188,7 @@ class TokenTransformer(ModelMixin, ConfigMixin):
         attention = torch.stack(out.attentions).mean((0, 2))  # (N, L + P, L + P)
         return self.speller(out.last_hidden_state[:, length:], tokens, self.speller.hear(mean_word(text, mask))), attention[:, length:]
 
-    def begin(self, text: torch.Tensor, mask: torch.Tensor) -> tuple[torch.Tensor, Memory]:
+    def begin(self, text: torch.Tensor, mask: torch.Tensor) -> tuple[torch.Tensor, KVCache]:
         """Read the text (N, L, D) with its mask (N, L); what the speller needs of the first patch (N, D), and what `advance` needs."""
         (n, length), config = mask.shape, self.llama.config
         places = length + self.num_patches
@@ -196,20 +196,20 @@ class TokenTransformer(ModelMixin, ConfigMixin):
         keys, values = text.new_empty(2, config.num_hidden_layers, n, config.num_attention_heads, places, config.head_dim)
         whole = mean_word(text, mask)
         layers = tuple(Packed.of(layer) for layer in self.llama.layers)
-        memory = Memory(layers, self.whole(whole), self.speller.hear(whole), visible, keys, values)
+        cache = KVCache(layers, self.whole(whole), self.speller.hear(whole), visible, keys, values)
         inputs = self._inputs(mask.new_zeros(n, 0, SIZE), text, mask)
-        hidden = self._continue(inputs["inputs_embeds"], inputs["position_ids"], 0, memory)
-        return hidden[:, -1], memory
+        hidden = self._continue(inputs["inputs_embeds"], inputs["position_ids"], 0, cache)
+        return hidden[:, -1], cache
 
-    def advance(self, patch: torch.Tensor, index: int, memory: Memory) -> torch.Tensor:
+    def advance(self, patch: torch.Tensor, index: int, cache: KVCache) -> torch.Tensor:
         """One position: what the speller needs of patch `index` (N, D), from the tokens (N, S) of the patch before it."""
-        embedded = self._embed(patch) + self.position[index] + memory.whole  # (N, D)
+        embedded = self._embed(patch) + self.position[index] + cache.whole  # (N, D)
         position = torch.tensor([[self.config.max_text + index]], device=patch.device)
-        place = memory.keys.shape[3] - self.num_patches + index
-        return self._continue(embedded[:, None], position, place, memory)[:, 0]
+        place = cache.keys.shape[3] - self.num_patches + index
+        return self._continue(embedded[:, None], position, place, cache)[:, 0]
 
-    def _continue(self, x: torch.Tensor, positions: torch.Tensor, place: int, memory: Memory) -> torch.Tensor:
-        """What the layers make of M more places (N, M, D), the first of which is `place`; `memory` takes up their keys and values.
+    def _continue(self, x: torch.Tensor, positions: torch.Tensor, place: int, cache: KVCache) -> torch.Tensor:
+        """What the layers make of M more places (N, M, D), the first of which is `place`; `cache` takes up their keys and values.
 
         The same as `LlamaModel` with a cache, without what that finds out again for every position.
         """
@@ -217,10 +217,10 @@ class TokenTransformer(ModelMixin, ConfigMixin):
         cos, sin = (angle[:, :, None, None] for angle in self.llama.rotary_emb(x, positions))  # (1 or N, M, 1, 1, head size)
         half = cos.shape[-1] // 2
         sin = torch.cat([-sin[..., :half], sin[..., half:]], dim=-1)
-        visible = memory.visible[..., :count]
+        visible = cache.visible[..., :count]
         if x.shape[1] > 1:
             visible = visible & torch.ones(x.shape[1], count, dtype=torch.bool, device=x.device).tril(place)  # (M, count)
-        for layer, keys, values in zip(memory.layers, memory.keys, memory.values, strict=True):
+        for layer, keys, values in zip(cache.layers, cache.keys, cache.values, strict=True):
             projected = F.linear(self._norm(x, layer.attention_norm), layer.query_key_value)
             projected = projected.unflatten(2, (3, self.config.heads, -1))  # (N, M, 3, heads, head size)
             both, v = projected[:, :, :2], projected[:, :, 2]

@@ -40,7 +40,7 @@ RealFaces = Mapping[tuple[str, str], tuple[np.ndarray, np.ndarray]]
 
 
 @dataclass(frozen=True)
-class Edited:
+class EditedFaces:
     """Faces before and after one edit, uint8 (N, H, W, C), how it was made, and the seconds that an edit of one took."""
 
     key: str
@@ -74,7 +74,7 @@ def measure(bench: Bench) -> None:
         show_edits(bench, name, shown)
 
 
-def show_edits(bench: Bench, name: str, edits: list[Edited]) -> None:
+def show_edits(bench: Bench, name: str, edits: list[EditedFaces]) -> None:
     """A few faces before and after each edit."""
     pairs = [images[:SHOWN] for edited in edits for images in (edited.before, edited.after)]
     what = "; ".join(f"{e.key} {e.value}".replace("_", " ") for e in edits)
@@ -130,7 +130,7 @@ def edit_captions(engine: Engine, key: str, value: str, *, seed: int, count: int
     return found
 
 
-def edit(bench: Bench, engine: Engine, key: str, value: str) -> Edited:
+def edit(bench: Bench, engine: Engine, key: str, value: str) -> EditedFaces:
     """Find a direction and follow it `LENGTH` times, from other faces than it was found from."""
     pairs, steps = bench.few(PAIRS, QUICK_PAIRS), QUICK_STEPS if bench.quick else STEPS
     direction = LENGTH * find_direction(engine, key, value, seed=bench.seed + bench.num_images, pairs=pairs, steps=steps)
@@ -139,7 +139,7 @@ def edit(bench: Bench, engine: Engine, key: str, value: str) -> Edited:
     seeds = tuple(bench.seed + i for i in range(len(prompts)))
     seconds = waited(engine, lambda: engine.redraw(latents[:1] + direction, prompts[:1], seeds[:1]))
     how = f"followed a direction {LENGTH:g} times"
-    return Edited(key, value, how, *(redrawn(engine, which, prompts, seeds) for which in (latents, latents + direction)), seconds)
+    return EditedFaces(key, value, how, *(redrawn(engine, which, prompts, seeds) for which in (latents, latents + direction)), seconds)
 
 
 def redrawn(engine: Engine, latents: np.ndarray, prompts: tuple[str, ...], seeds: tuple[int, ...]) -> np.ndarray:
@@ -147,13 +147,13 @@ def redrawn(engine: Engine, latents: np.ndarray, prompts: tuple[str, ...], seeds
     return in_parts(lambda where: engine.redraw(latents[where], prompts[where], seeds[where]), len(latents), what=engine.family)
 
 
-def edit_by_prompt(bench: Bench, name: str, key: str, value: str) -> Edited:
+def edit_by_prompt(bench: Bench, name: str, key: str, value: str) -> EditedFaces:
     """Draw faces again from the same random numbers, with one word of their prompts changed."""
     engine = bench.engines[name]
     captions = edit_captions(engine, key, value, seed=bench.seed, count=bench.few(PROMPTED, QUICK_IMAGES))
     before, after = (draw(bench, name, [pair[i].text for pair in captions]) for i in (0, 1))
     seconds = waited(engine, lambda: engine.draw(Request(captions[0][1].text, seed=bench.seed)))
-    return Edited(key, value, "were drawn by another prompt with the same seed", before, after, seconds)
+    return EditedFaces(key, value, "were drawn by another prompt with the same seed", before, after, seconds)
 
 
 def waited(engine: Engine, edit: Callable[[], object]) -> float:
@@ -164,7 +164,7 @@ def waited(engine: Engine, edit: Callable[[], object]) -> float:
         return time.perf_counter() - start
 
 
-def edit_checks(bench: Bench, edits: list[Edited], real: RealFaces) -> Test:
+def edit_checks(bench: Bench, edits: list[EditedFaces], real: RealFaces) -> Test:
     """What the edits reach: success and leak per edit, realism, sharpness and time over all of them. real: see `real_faces`, per edit."""
     checks, keys = {}, list(bench.world.attributes)
     for edited in edits:
@@ -189,7 +189,7 @@ def edit_checks(bench: Bench, edits: list[Edited], real: RealFaces) -> Test:
     return checks
 
 
-def realism_figure(bench: Bench, edits: list[Edited], real: RealFaces) -> Figure:
+def realism_figure(bench: Bench, edits: list[EditedFaces], real: RealFaces) -> Figure:
     """How much further edited faces are from real ones that show what they should show, than unedited faces are from such as they show.
 
     Fréchet distances as they would be at equal N, the geometric mean over the judge's spaces. The same number of real faces stands

@@ -8,7 +8,7 @@ from engines import FAMILIES, worlds
 from playground import figures, table
 from playground.figures import Figure
 from playground.film import data_uri
-from playground.table import REPRODUCED, UNDECIDED, Claim, Comparison, Named, Row
+from playground.table import REPRODUCED, UNDECIDED, Claim, Contrast, Named, Row
 from playground.ui.panes import title
 
 RULER = ("floor", "ruler", "accuracy", "density", "coverage", "copy", "vendi")  # what is said of real images, by how its name begins
@@ -44,7 +44,7 @@ def _claims(world_name: str, row: Row, family: str, measured: figures.Figures) -
 
 def _claim(claim: Claim, measured: figures.Figures, reasons: dict[str, str]) -> str:
     verdict = table.verdict(claim, measured)
-    compared = table.comparisons(claim, measured)
+    compared = table.contrasts(claim, measured)
     more = [_comparison(claim.row, comparison) for comparison in compared]
     if verdict != REPRODUCED and claim.name in reasons:
         more.append(reasons[claim.name])
@@ -54,7 +54,7 @@ def _claim(claim: Claim, measured: figures.Figures, reasons: dict[str, str]) -> 
     return f'<li data-verdict="{escape(verdict)}">{escape(claim.text)}: <b class="verdict">{escape(verdict)}</b>{lines}</li>'
 
 
-def _comparison(row: Row, compared: Comparison) -> str:
+def _comparison(row: Row, compared: Contrast) -> str:
     """What one figure says of a claim, in words."""
     value, low, high = map(number, (compared.value, compared.low, compared.high))
     which = "ratio" if row.ratio else "difference"
