@@ -100,6 +100,8 @@ ROWS = (
         rule_text="median seconds per image, one at a time, over the fastest engine's: up to 5 Fast, from 10 Slow, between Medium",
         unit="× fastest",
         references=REFERENCES["speed"],
+        settled="an engine runs on as many threads as it gains from, one or two; distances at a number of steps are those of 250 pictures, "
+        "less what as many real ones show more than 5,000",
     ),
     Row(
         key="stability",
@@ -116,6 +118,8 @@ ROWS = (
         unit="of 9 failed",
         references=REFERENCES["stability"],
         measured_in="digits",
+        settled="1,000 pictures of each run are judged; a class is missing below a tenth of its real share; the interval is the "
+        "binomial one of nine runs (Clopper and Pearson 1934), since runs at three learning rates are not drawn from one lot",
     ),
     Row(
         key="control",
@@ -131,8 +135,10 @@ ROWS = (
         rule_text="passes of six tests of control without retraining: up to 2 Limited, 3 or 4 Moderate, 5 or 6 Flexible",
         unit="of 6 passed",
         references=REFERENCES["control"],
-        settled="what a prompt leaves open must vary half as much as in real images; the step across the border of given pixels may be "
-        "1.5 times that of real images; one changed attribute may change half of what another seed changes",
+        settled="what a prompt leaves open must vary half as much as in real images; of a hidden part those attributes are asked that the "
+        "judge misreads once it is grey; the step across the border of given pixels may be 1.5 times that of real images; one changed "
+        "attribute may change half of what another seed changes; a test takes up to 500 pictures; the interval of the count goes from what "
+        "passes at the worst ends of all figures' intervals to what passes at their best ends",
     ),
     Row(
         key="faces",
@@ -146,11 +152,14 @@ ROWS = (
         relative=False,
         rule=thresholds((0, "No"), above="Yes"),
         rule_text="1 if moving along one fixed latent direction edits a face and passes every test, else 0",
-        unit="",
+        unit="of 1 passed",
         references=REFERENCES["faces"],
-        settled="an edit goes as far as two mean differences; realism and sharpness are taken against real faces that show what edited "
-        "ones should, not against unedited ones, which lack it; moved are the z of the VAE, which is told no text, and the w of the GAN, "
-        "a style made of z and text",
+        settled="moved are the z of the VAE, which is told no text, and the w of the GAN, a style made of z and text; a direction is "
+        "the mean difference that a changed word makes to samples, and the GAN betters its own with its discriminator, a part "
+        "for each layer, in 300 steps whose weights were chosen by what the judge read of other faces (what the mean difference "
+        "alone does stands beside); an edit goes as far as two mean differences; realism compares edited faces with real ones "
+        "that show what they should, over unedited faces with real ones that show what they do; sharpness is taken against real "
+        "faces; 1,000 faces an edit; the interval goes from the worst ends of all figures' intervals to the best",
         faces_only=True,
     ),
     Row(
@@ -183,6 +192,8 @@ ROWS = (
         "up to 10 Moderate, above High",
         unit="× cheapest",
         references=REFERENCES["resources"],
+        settled="the best is sought among sets of pictures drawn now and then during the training, and the interval reaches down to the "
+        "set before, as nothing was seen between; engines trained on latents pay for the autoencoder as well",
     ),
 )
 
@@ -326,6 +337,18 @@ def shown_figure(row: Row, family: str, measured: Mapping[str, Named]) -> Figure
     smallest = min(values.values(), key=lambda other: other.value)
     low, high = (None, None) if figure is smallest else map(math.exp, difference_interval(log_figure(figure), log_figure(smallest)))
     return replace(figure, value=figure.value / smallest.value, unit=row.unit, low=low, high=high)
+
+
+def ruler(real: Named, space: str = "") -> dict[str, Figure]:
+    """Distances of spoilt real images, in one of the judge's spaces or in all, over the floor where it is known: the unit of the cells."""
+    found = {name: figure for name, figure in real.items() if name.startswith(f"ruler_{space}")}
+    floors = {name: real.get(f"floor_{name.removeprefix('ruler_').split()[0]}") for name in found}
+    method = "{}, over the floor"
+    return {
+        name: replace(figure, value=figure.value / floors[name].value, unit="× real", method=method.format(figure.method))
+        for name, figure in found.items()
+        if floors[name]
+    }
 
 
 def _cell_verdict(about: list[str]) -> str:

@@ -15,6 +15,7 @@ import engines
 from engines import Engine, Frame, Params, Reading, checkpoint, text, worlds
 from engines.base import paste, slider
 from engines.networks import linear_vae
+from engines.training import cards
 from engines.worlds.captions import Caption
 from playground import figures, gallery, judges, metrics, table, train_judges
 from playground.figures import Figure
@@ -126,6 +127,8 @@ def write_training(folder):
     lines = [{"step": s, "images": 64 * s, "seconds": 36.0 * s, "flops": 6e10 * s} for s in (1, 100)]
     (folder / "training.jsonl").write_text("\n".join(map(json.dumps, lines)) + "\n")
     (folder / "weights.safetensors").write_bytes(bytes(2_500_000))
+    marked = f"{cards.FIGURES_START}\n{cards.FIGURES_END}\n"
+    (folder / "README.md").write_text(f"| trained | 100 steps, 6,400 images, 1.00 hours, on NVIDIA H200, bfloat16 autocast |\n{marked}")
 
 
 UNSEEDED = {"nfe", "multiply_adds", "image_flops", "parameters", "file_size", "peak_memory", "training_hours", "training_flops"}
@@ -138,7 +141,7 @@ def test_every_figure_says_what_it_is(root, rows):
             for name, figure in named.items():
                 assert figure.n > 0, (row, engine, name)
                 assert figure.method, (row, engine, name)
-                assert "threads" in figure.machine
+                assert ("NVIDIA H200" if name.startswith("training_") else "threads") in figure.machine
                 assert figure.commit
                 unseeded = engine == "real" or name in UNSEEDED
                 assert figure.seed == (None if unseeded else 9), (row, engine, name)
@@ -202,7 +205,11 @@ def everything(bench, images):
         ("blur", ("fd_ratio_classifier", "fd_ratio_encoder"), ("sharpness",)),
         ("noise", ("fd_ratio_classifier", "sharpness"), ()),  # an encoder of 60 steps hardly sees it
         ("half the classes", ("fd_ratio_classifier", "class_distance"), ("coverage_classifier",)),
-        ("one picture repeated", ("class_distance",), ("coverage_classifier", "coverage_encoder", "vendi_score")),
+        (
+            "one picture repeated",
+            ("class_distance", "fd_ratio_classifier", "fd_ratio_encoder"),
+            ("coverage_classifier", "coverage_encoder", "vendi_score"),
+        ),
         ("another order", (), ("adherence_digit",)),
     ],
 )
@@ -279,6 +286,35 @@ def test_cost_joins_training_and_drawing(rows):
     assert named["file_size"].value == pytest.approx(2.5)
     assert named["parameters"].value == 20 * 30 + 30
     assert named["peak_memory"].value == 123
+
+
+def test_training_says_where_it_was_done(tmp_path):
+    engine, part = tmp_path / "vae", tmp_path / "vae" / "tokenizer"
+    part.mkdir(parents=True)
+    for folder, seconds, where in ((engine, 300, "on NVIDIA H200, bfloat16 autocast"), (part, 3600, "on AMD EPYC, 2 threads")):
+        (folder / "training.jsonl").write_text(json.dumps({"seconds": seconds, "flops": 1e12}) + "\n")
+        (folder / "README.md").write_text(f"| trained | 5 steps, 1,000 images, {seconds / 3600:.2f} hours, {where} |\n")
+    bench = SimpleNamespace(figure=lambda value, unit, **rest: Figure(value, unit, rest["n"], rest["method"], "this machine", "abc"))
+    named = resources.training_figures(bench, engine, 1.0)
+    assert named["training_hours"].value == pytest.approx(3900 / 3600)
+    assert named["training_hours"].machine == "on NVIDIA H200, bfloat16 autocast; on AMD EPYC, 2 threads"
+    assert "engine 0.083 h, on NVIDIA H200" in named["training_hours"].method
+    assert "tokenizer 1 h, on AMD EPYC" in named["training_hours"].method
+    assert resources.trained_on(tmp_path / "README.md") == "device unknown"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--threads", "0"], "threads must be a whole number from 1 on, got 0"),
+        (["--num-images", "0"], "num_images must be 120, or from 20"),
+    ],
+)
+def test_numbers_that_cannot_be_are_refused(root, monkeypatch, capsys, arguments, message):
+    monkeypatch.setattr(engines, "load", load_fake)
+    with pytest.raises((SystemExit, ValueError)) as refused:
+        program.main(["digits", "--root", str(root), "--out", str(root), *arguments])
+    assert message in f"{refused.value} {capsys.readouterr().err}"
 
 
 def test_peak_memory_is_that_of_a_process_which_draws(tmp_path):

@@ -38,11 +38,12 @@ def main(arguments: list[str] | None = None) -> None:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     torch.set_num_threads(options.threads)
     judge, commit = judges.load(options.world, device=options.device, root=options.root), cards.commit()
+    usual = quick_images(options.world, QUICK_IMAGES) if options.quick else judge.reference.figures["num_images"]
     bench = Bench(
         worlds.load(options.world),
         judge,
         load_engines(options.world, options.engines, options.root, options.device),
-        options.num_images or (quick_images(options.world, QUICK_IMAGES) if options.quick else judge.reference.figures["num_images"]),
+        usual if options.num_images is None else options.num_images,
         options.seed,
         root=options.root,
         out=options.out,
@@ -64,7 +65,7 @@ def main(arguments: list[str] | None = None) -> None:
             ROWS[row](bench)
             cells.update(len(bench.engines))
     report.write_cards(options.world, root=options.out)
-    if options.out == checkpoint.ROOT:
+    if options.out.resolve() == checkpoint.ROOT.resolve():
         report.write_summary(options.world, checkpoint.ROOT.parent / "README.md", root=options.out)
 
 
@@ -93,7 +94,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--engines", type=families, default=list(engines.FAMILIES), help="names, separated by commas")
     parser.add_argument("--num-images", type=int, help="N (default: as many as the judge's reference holds)")
     parser.add_argument("--seed", type=int, default=1_000_000, help="of the first image and of the captions")
-    parser.add_argument("--threads", type=int, default=2, help="of torch")
+    parser.add_argument("--threads", type=number_of_threads, default=2, help="of torch, at least 1")
     parser.add_argument("--device", default="cpu", help="cpu or cuda; the speed that counts is that of cpu")
     parser.add_argument("--root", type=Path, default=checkpoint.ROOT, help="folder of the checkpoints")
     parser.add_argument("--out", type=Path, help="folder that holds <world>/figures.json (default: that of the checkpoints)")
@@ -111,6 +112,13 @@ def families(text: str) -> list[str]:
     if unknown := [name for name in chosen if name not in engines.FAMILIES]:
         raise argparse.ArgumentTypeError(f"engines must be among {', '.join(engines.FAMILIES)}, got {', '.join(unknown)}")
     return chosen
+
+
+def number_of_threads(text: str) -> int:
+    """A whole number from 1 on."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"threads must be a whole number from 1 on, got {text}")
+    return int(text)
 
 
 def rows(text: str) -> list[str]:

@@ -72,8 +72,8 @@ Test = dict[str, Check]  # by the name of the figure
 
 def measure(bench: Bench) -> None:
     """Write the row's figures: what the judge reads in real images first, then engine after engine."""
-    real = quality.measure_real(bench)
-    bench.write(ROW, "real", {name: figure for name, figure in real.items() if name.startswith("accuracy_")})
+    real = {name: figure for name, figure in quality.measure_real(bench).items() if name.startswith("accuracy_")}
+    bench.write(ROW, "real", real | untouched_figures(bench))
     for name in bench.engines:
         tests = {test.__name__.replace("_", " "): test(bench, name) for test in TESTS}
         named = passes_figure(bench, tests) | {key: c.figure for checks in tests.values() for key, c in checks.items()}
@@ -85,9 +85,8 @@ def measure(bench: Bench) -> None:
 def passes_figure(bench: Bench, tests: dict[str, Test]) -> dict[str, Figure]:
     """How many tests pass, and per test whether it does (1) or not (0)."""
     total, low, high = (sum(counts) for counts in zip(*(passed(checks) for checks in tests.values()), strict=True))
-    method = f"tests passed of {len(tests)}; interval: at the worst and the best ends of the intervals of what they look at"
-    n = min(map(fewest, tests.values()))
-    named = {"controls": bench.figure(total, "", n=n, method=method, interval=(low, high), judged=True)}
+    method = "how many of n tests are passed; interval: at the worst and the best ends of the intervals of all that they look at"
+    named = {"controls": bench.figure(total, "tests", n=len(tests), method=method, interval=(low, high), judged=True)}
     for name, checks in tests.items():
         named[f"{name}: passes"] = bench.figure(passed(checks)[0], "", n=fewest(checks), method=rule(checks), judged=True)
     return named
@@ -148,21 +147,31 @@ def any_subset(bench: Bench, name: str) -> Test:
 
 def half_picture(bench: Bench, name: str) -> Test:
     """The lower half of real held-out images is drawn anew, by a prompt that names all their attributes."""
-    images, truth = held_out(bench)
-    mask = np.zeros(images.shape[:3], bool)
-    mask[:, : images.shape[1] // 2] = True
-    return fill(bench, name, images, truth, mask, "half picture")
+    return fill(bench, name, lower_halves(bench))
 
 
 def hole(bench: Bench, name: str) -> Test:
     """A rectangle anywhere in real held-out images is drawn anew, likewise."""
+    return fill(bench, name, holes(bench))
+
+
+def lower_halves(bench: Bench) -> Hidden:
+    """Real held-out images without their lower half."""
+    images, truth = held_out(bench)
+    mask = np.zeros(images.shape[:3], bool)
+    mask[:, : images.shape[1] // 2] = True
+    return Hidden.of(bench, "half picture", images, truth, mask)
+
+
+def holes(bench: Bench) -> Hidden:
+    """Real held-out images with a hole of any place and size."""
     (images, truth), rng = held_out(bench), bench.rng()
     mask = np.ones(images.shape[:3], bool)
     for rows in mask:
         sides = [max(1, round(side * rng.uniform(*HOLE))) for side in rows.shape]
         y, x = (int(rng.integers(whole - side + 1)) for whole, side in zip(rows.shape, sides, strict=True))
         rows[y : y + sides[0], x : x + sides[1]] = False
-    return fill(bench, name, images, truth, mask, "hole")
+    return Hidden.of(bench, "hole", images, truth, mask)
 
 
 def strength_dial(bench: Bench, name: str) -> Test:
@@ -287,36 +296,69 @@ def held_out(bench: Bench) -> tuple[np.ndarray, np.ndarray]:
     return bench.gallery.held_out[:n], to_matrix(bench.world, bench.gallery.labels)[:n]
 
 
-def fill(bench: Bench, name: str, images: np.ndarray, truth: np.ndarray, mask: np.ndarray, what: str) -> Test:
-    """Draw what `mask` (N, H, W) hides of `images`: known pixels stay, what only the hidden part shows is found, no seam is left.
+@dataclass(frozen=True, eq=False)
+class Hidden:
+    """Real images, uint8 (N, H, W, C), of which a part is to be drawn anew, and what is asked of it.
 
-    An attribute counts when the judge misreads the picture with its hidden part greyed out.
+    what: of the part. known: where they stay, bool (N, H, W). captions: which name all that they show. wanted: value indices (N, A) of
+    the attributes that count, -1 elsewhere: those that the judge misreads once the hidden part is grey.
     """
-    rng, labels = bench.rng(), to_words(bench.world, dict(zip(bench.world.attributes, truth.T, strict=True)))
-    captions = [bench.world.compose(label, rng, everything=True) for label in labels]
-    drawn = draw(bench, name, [caption.text for caption in captions], known=Known(images, mask))
-    stay = ((drawn == images).all(3) | ~mask).all((1, 2)).mean()
-    method_stay = "share of pictures whose known pixels are all as they were"
-    told = asked(bench.world, [caption.named for caption in captions]) != OPEN
-    hidden = told & (answers(bench, np.where(mask[..., None], images, GREY).astype(np.uint8)) != truth)
+
+    what: str
+    images: np.ndarray
+    known: np.ndarray
+    captions: list[Caption]
+    wanted: np.ndarray
+
+    @classmethod
+    def of(cls, bench: Bench, what: str, images: np.ndarray, truth: np.ndarray, known: np.ndarray) -> Hidden:
+        """Images that show `truth` (N, A), with what they are asked for."""
+        rng, labels = bench.rng(), to_words(bench.world, dict(zip(bench.world.attributes, truth.T, strict=True)))
+        captions = [bench.world.compose(label, rng, everything=True) for label in labels]
+        told = asked(bench.world, [caption.named for caption in captions]) != OPEN
+        misread = answers(bench, greyed(images, known)) != truth
+        return cls(what, images, known, captions, np.where(told & misread, truth, OPEN))
+
+
+def fill(bench: Bench, name: str, hidden: Hidden) -> Test:
+    """Draw the hidden part: known pixels stay, what only it shows is found, no seam is left."""
+    what, images, known = hidden.what, hidden.images, hidden.known
+    drawn = draw(bench, name, [caption.text for caption in hidden.captions], known=Known(images, known))
     if what == SHOWN_TEST:
         some = slice(0, SHOWN)
-        greyed = np.where(mask[some][..., None], images[some], GREY).astype(np.uint8)
+        shown = np.concatenate([greyed(images[some], known[some]), drawn[some], images[some]])
         caption = "A hole in real pictures that no engine has seen, what the engine draws there, and the pictures as they were."
-        bench.show(ROW, name, np.concatenate([greyed, drawn[some], images[some]]), columns=len(greyed), caption=caption)
-    method = f"share of the attributes found that only the hidden part ({what}) shows, of prompts that name all"
-    wanted = np.where(hidden, truth, OPEN)
-    steps = [border_steps(pictures, mask) for pictures in (drawn, images)]
+        bench.show(ROW, name, shown, columns=SHOWN, caption=caption)
+    stay = ((drawn == images).all(3) | ~known).all((1, 2)).mean()
+    method_stay = "share of pictures whose known pixels are all as they were"
+    steps = [border_steps(pictures, known) for pictures in (drawn, images)]
 
     def seam(chosen: np.ndarray) -> float:
         return float(steps[0][chosen].sum() / steps[1][chosen].sum())
 
     method_seam = "mean step of brightness across the border of the known part, over that of the real images"
     return {
-        what: adherence_check(bench, wanted, answers(bench, drawn), method),
+        what: adherence_check(bench, hidden.wanted, answers(bench, drawn), f"{fill_method(what)}, of prompts that name all"),
         f"{what}, known pixels kept": Check(bench.figure(stay, "", n=len(images), method=method_stay), 1.0),
         f"{what}, seam": Check(resampled(bench, seam, len(images), method_seam, unit="× real"), SEAM, at_least=False),
     }
+
+
+def untouched_figures(bench: Bench) -> dict[str, Figure]:
+    """What the judge reads, of that which the tests of hidden parts look for, in the real images as they were."""
+    return {
+        hidden.what: adherence_check(bench, hidden.wanted, answers(bench, hidden.images), f"{fill_method(hidden.what)}: untouched").figure
+        for hidden in (lower_halves(bench), holes(bench))
+    }
+
+
+def fill_method(what: str) -> str:
+    return f"share read by the judge of the attributes that it misreads once the hidden part ({what}) of n real pictures is grey"
+
+
+def greyed(images: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """Images, uint8 (N, H, W, C), grey where they are not known (N, H, W)."""
+    return np.where(known[..., None], images, GREY).astype(np.uint8)
 
 
 def border_steps(images: np.ndarray, mask: np.ndarray) -> np.ndarray:

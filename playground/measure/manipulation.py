@@ -22,6 +22,7 @@ from playground import metrics
 from playground.figures import Figure
 from playground.judges import SPACES
 from playground.machine import threads_for
+from playground.measure import control
 from playground.measure.bench import Bench, in_parts
 from playground.measure.control import Check, Test, answers, caption_pair, draw, passed, resampled, rule
 
@@ -29,7 +30,7 @@ ROW = "faces"
 EDITS = (("mouth", "smile"), ("glasses", "round"), ("hair_color", "red"), ("facial_hair", "beard"))
 PAIRS, QUICK_PAIRS = 500, 100  # of faces from which a direction is found
 MOST_IMAGES, QUICK_IMAGES = 1000, 32  # faces edited along it
-PROMPTED = 250  # faces edited by prompt, which is shown beside the verdict
+BESIDE = 250  # faces edited by prompt, or along the mean difference alone, which is shown beside the verdict
 REAL_FACES = 250  # that could be before each edit, and after it: what faces are compared with
 LENGTH = 2.0  # of an edit, in directions: one mean difference leaves what was there before and what should come in equal parts
 SHOWN = 10  # faces of each edit kept as evidence
@@ -54,23 +55,29 @@ class EditedFaces:
 def measure(bench: Bench) -> None:
     """Write the row's figures, engine after engine.
 
-    The verdict's is `edits`, whether a direction passes every test. Beside it stands for every engine what another prompt does.
+    The verdict's is `edits`, whether a direction passes every test. Beside it stands what the mean difference does that was not
+    bettered, what another prompt does, and how the engine fills a hole.
     """
     real = real_faces(bench)
     for name, engine in bench.engines.items():
         prompted = [edit_by_prompt(bench, name, key, value) for key, value in EDITS]
-        beside = {f"by prompt: {key}": check.figure for key, check in edit_checks(bench, prompted, real).items()}
+        others = {"by prompt": prompted}
         if engine.latent is None:
-            method = "pictures come from no latent vector in which a direction could be followed"
-            named, shown = {"edits": bench.figure(0, "", n=1, method=method)}, prompted
+            method = "pictures come from no latent vector in which a direction could be followed, so n faces were edited along one"
+            named, shown = {"edits": bench.figure(0, "", n=0, method=method)}, prompted
         else:
-            shown = [edit(bench, engine, key, value) for key, value in EDITS]
+            both = [edit(bench, engine, key, value) for key, value in EDITS]
+            shown = [edited for edited, _ in both]
             checks = edit_checks(bench, shown, real)
             passes, low, high = map(float, passed(checks))
             n = min(check.figure.n for key, check in checks.items() if key != "seconds")
             edits_figure = bench.figure(passes, "", n=n, method=rule(checks), interval=(low, high), judged=True)
             named = {"edits": edits_figure} | {key: check.figure for key, check in checks.items()}
-        bench.write(ROW, name, named | beside)
+            if any(plain for _, plain in both):
+                others["mean difference alone"] = [plain or edited for edited, plain in both]
+        for what, edits in others.items():
+            named |= {f"{what}: {key}": check.figure for key, check in edit_checks(bench, edits, real).items()}
+        bench.write(ROW, name, named | filled(bench, name))
         show_edits(bench, name, shown)
 
 
@@ -82,11 +89,23 @@ def show_edits(bench: Bench, name: str, edits: list[EditedFaces]) -> None:
     bench.show(ROW, name, np.concatenate(pairs), columns=len(pairs[0]), caption=caption)
 
 
+def filled(bench: Bench, name: str) -> dict[str, Figure]:
+    """What the row of control found of holes that the engine filled, where it was measured of these weights from this seed."""
+    stored = bench.read(control.ROW).get(name, {})
+    holes = {key: figure for key, figure in stored.items() if key.partition(",")[0] == "hole"}
+    return {f"fill a {key}": figure for key, figure in holes.items() if bench.fits(figure, name, n=figure.n)}
+
+
 def find_direction(engine: Engine, key: str, value: str, *, seed: int, pairs: int = PAIRS, steps: int = STEPS) -> np.ndarray:
     """The direction in latents, one of them or one for each layer, that turns `key` of a face into `value` when followed `LENGTH` times.
 
     That is the mean difference, before `Engine.refine_direction` betters it in so many steps.
     """
+    return bettered(engine, *latents_beside(engine, key, value, seed=seed, pairs=pairs), key, value, steps=steps)
+
+
+def latents_beside(engine: Engine, key: str, value: str, *, seed: int, pairs: int) -> tuple[np.ndarray, np.ndarray]:
+    """Latents (M, ...) of faces drawn from the same random numbers, before and after `key` becomes `value`."""
     captions = edit_captions(engine, key, value, seed=seed, count=pairs)
     first, second = ([pair[i] for pair in captions] for i in (0, 1))
     if engine.encodes:
@@ -95,7 +114,7 @@ def find_direction(engine: Engine, key: str, value: str, *, seed: int, pairs: in
         before, after = (engine.encode(images, prompts, seeds) for images in faces)
     else:
         before, after = (latents_of(engine, which, seed=seed) for which in (first, second))
-    return bettered(engine, before, after, key, value, steps=steps)
+    return before, after
 
 
 def bettered(engine: Engine, before: np.ndarray, after: np.ndarray, key: str, value: str, *, steps: int) -> np.ndarray:
@@ -130,16 +149,27 @@ def edit_captions(engine: Engine, key: str, value: str, *, seed: int, count: int
     return found
 
 
-def edit(bench: Bench, engine: Engine, key: str, value: str) -> EditedFaces:
-    """Find a direction and follow it `LENGTH` times, from other faces than it was found from."""
+def edit(bench: Bench, engine: Engine, key: str, value: str) -> tuple[EditedFaces, EditedFaces | None]:
+    """Find a direction and follow it `LENGTH` times, from other faces than it was found from.
+
+    If the engine bettered it, some faces that follow the mean difference alone come second.
+    """
     pairs, steps = bench.few(PAIRS, QUICK_PAIRS), QUICK_STEPS if bench.quick else STEPS
-    direction = LENGTH * find_direction(engine, key, value, seed=bench.seed + bench.num_images, pairs=pairs, steps=steps)
+    before, after = latents_beside(engine, key, value, seed=bench.seed + bench.num_images, pairs=pairs)
+    direction, plain = LENGTH * bettered(engine, before, after, key, value, steps=steps), LENGTH * (after - before).mean(0)
     captions = [first for first, _ in edit_captions(engine, key, value, seed=bench.seed, count=bench.few(MOST_IMAGES, QUICK_IMAGES))]
     latents, prompts = latents_of(engine, captions, seed=bench.seed), tuple(caption.text for caption in captions)
     seeds = tuple(bench.seed + i for i in range(len(prompts)))
     seconds = waited(engine, lambda: engine.redraw(latents[:1] + direction, prompts[:1], seeds[:1]))
-    how = f"followed a direction {LENGTH:g} times"
-    return EditedFaces(key, value, how, *(redrawn(engine, which, prompts, seeds) for which in (latents, latents + direction)), seconds)
+
+    def follow(direction: np.ndarray, how: str, count: int | None = None) -> EditedFaces:
+        moved = (redrawn(engine, which, prompts[:count], seeds[:count]) for which in (latents[:count], latents[:count] + direction))
+        return EditedFaces(key, value, f"moved by {LENGTH:g} times {how}", *moved, seconds)
+
+    if direction.shape == plain.shape and np.allclose(direction, plain):
+        return follow(plain, "the mean difference"), None
+    alone = follow(plain, "the mean difference", bench.few(BESIDE, QUICK_IMAGES))
+    return follow(direction, "a direction that the engine bettered by what it knows"), alone
 
 
 def redrawn(engine: Engine, latents: np.ndarray, prompts: tuple[str, ...], seeds: tuple[int, ...]) -> np.ndarray:
@@ -150,7 +180,7 @@ def redrawn(engine: Engine, latents: np.ndarray, prompts: tuple[str, ...], seeds
 def edit_by_prompt(bench: Bench, name: str, key: str, value: str) -> EditedFaces:
     """Draw faces again from the same random numbers, with one word of their prompts changed."""
     engine = bench.engines[name]
-    captions = edit_captions(engine, key, value, seed=bench.seed, count=bench.few(PROMPTED, QUICK_IMAGES))
+    captions = edit_captions(engine, key, value, seed=bench.seed, count=bench.few(BESIDE, QUICK_IMAGES))
     before, after = (draw(bench, name, [pair[i].text for pair in captions]) for i in (0, 1))
     seconds = waited(engine, lambda: engine.draw(Request(captions[0][1].text, seed=bench.seed)))
     return EditedFaces(key, value, "were drawn by another prompt with the same seed", before, after, seconds)

@@ -51,7 +51,7 @@ def write_summary(world_name: str, readme: Path, *, root: Path) -> None:
 
 def table(measured: Figures, engine: str) -> str:
     """A Markdown table of all figures of one engine, with interval, sample count and method."""
-    lines = ["| row | figure | value | 95 % interval | n | how |", "|---|---|---|---|---|---|"]
+    lines = ["| row | figure | value | interval | n | how |", "|---|---|---|---|---|---|"]
     for row, by_engine in measured.items():
         for name, figure in by_engine.get(engine, {}).items():
             cells = (row, name.replace("_", " "), f"{shown(figure.value)} {figure.unit}", interval(figure), f"{figure.n:,}", figure.method)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import logging
 import math
+import re
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -65,10 +67,17 @@ def training_figures(bench: Bench, folder: Path, image_flops: float) -> dict[str
     ends = {log.parent: json.loads(log.read_text().splitlines()[-1]) for log in logs}
     if ends:
         hours, spent = (sum(end[key] for end in ends.values()) for key in ("seconds", "flops"))
-        method = "from the training logs of the engine and its parts; the model cards name the device"
-        named["training_hours"] = bench.figure(hours / 3600, "h", n=1, method=method, seeded=False)
-        method = "counted for a few steps, their mean times steps, from the training logs of the engine and its parts"
-        named["training_flops"] = bench.figure(spent, "FLOPs", n=1, method=method, seeded=False)
+        devices = {place: trained_on(place / "README.md") for place in ends}
+        shares = [
+            f"{'engine' if place == folder else place.name} {end['seconds'] / 3600:.2g} h, {devices[place]}" for place, end in ends.items()
+        ]
+        made = {  # where it was trained, not where this is counted together
+            "training_hours": (hours / 3600, "h", f"from the training logs of the engine and its parts: {'; '.join(shares)}"),
+            "training_flops": (spent, "FLOPs", "counted for a few steps, their mean times steps, from the same logs"),
+        }
+        machine = "; ".join(dict.fromkeys(devices.values()))
+        for key, (value, unit, method) in made.items():
+            named[key] = dataclasses.replace(bench.figure(value, unit, n=1, method=method, seeded=False), machine=machine)
     if (folder / "progress.npz").is_file():
         with np.load(folder / "progress.npz") as progress:
             images, flops = progress["images"], progress["flops"]
@@ -84,6 +93,12 @@ def training_figures(bench: Bench, folder: Path, image_flops: float) -> dict[str
     else:
         log.warning("%s: no progress.npz, so the cost of training to 110 %% of the best FD stays unmeasured", folder.name)
     return named
+
+
+def trained_on(card: Path) -> str:
+    """The device and precision that a model card tells of, for example "on NVIDIA H200, bfloat16 autocast"."""
+    told = re.search(r"^\| trained \| .* hours, (.*) \|$", card.read_text(), re.MULTILINE) if card.is_file() else None
+    return told[1] if told else "device unknown"
 
 
 def flops_to_best(

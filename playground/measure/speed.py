@@ -130,7 +130,7 @@ def time_figures(bench: Bench, runs: list[list[Frame]]) -> dict[str, Figure]:
     """Median seconds per picture, network evaluations, and where an engine has many frames the seconds per step by position."""
     seconds = np.array([frames[-1].seconds for frames in runs])
     interval = metrics.bootstrap_interval(lambda chosen: float(np.median(seconds[chosen])), len(seconds), rng=bench.rng())
-    method = f"median engine time of one image at batch 1 after {WARM_UPS} warm-ups, n runs, engines in turn"
+    method = f"median engine time of one image at batch 1 after {WARM_UPS} warm-ups, n runs, in turn, on threads that each gains from"
     named = {
         "seconds": bench.figure(np.median(seconds), "s", n=len(seconds), method=method, interval=interval),
         "nfe": bench.figure(runs[0][-1].nfe, "", n=1, method="network evaluations for one image", seeded=False),
