@@ -8,10 +8,11 @@ from __future__ import annotations
 REFERENCES: dict[str, dict[str, str]] = {
     "quality": {
         "vae": "people misjudge real or fake (.50 is chance): NVAE .13 (CIFAR-10), Efficient-VDVAE .09 (FFHQ-256) (Stein et al. 2023)",
-        "gan": "people misjudge real or fake (.50 is chance), ImageNet-256: BigGAN .16, StyleGAN-XL .15, GigaGAN .21 (Stein et al. 2023)",
+        "gan": "people misjudge real or fake (.50 is chance), ImageNet-256: BigGAN .16, StyleGAN-XL .15, GigaGAN .21 (Stein et al. 2023); "
+        "CIFAR-10 FID: StyleGAN2-ADA 2.42 (Karras et al. 2020, abstract)",
         "autoregressive": "people misjudge real or fake (.50 is chance), ImageNet-256: RQ-Transformer .22 (Stein et al. 2023)",
         "diffusion": "people misjudge real or fake (.50 is chance), ImageNet-256: ADM .27, DiT .29, LDM .31, DiT guided .33 "
-        "(Stein et al. 2023)",
+        "(Stein et al. 2023); CIFAR-10 FID: DDPM 3.17 (Ho et al. 2020, abstract)",
     },
     "speed": {
         "gan": "50,000 images of 32×32 in under a minute on one GPU (Song et al. 2020)",
@@ -55,6 +56,8 @@ SOURCES = {  # as they are named above -> where they can be read
         "Dai & Wipf 2019": "1903.05789",
         "Razavi et al. 2019": "1906.00446",
         "Shen et al. 2020": "1907.10786",
+        "Karras et al. 2020": "2006.06676",
+        "Ho et al. 2020": "2006.11239",
         "Song et al. 2020": "2010.02502",
         "Dhariwal & Nichol 2021": "2105.05233",
         "Rombach et al. 2022": "2112.10752",

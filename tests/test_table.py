@@ -264,7 +264,8 @@ def test_behind_a_cell_stand_its_claims_figures_ruler_and_evidence(tmp_path, mon
         kept[name] |= named
     for name, named in kept.items():
         figures.write("digits", "quality", name, named, root=tmp_path)
-    figures.write("digits", "quality", "real", {"ruler_classifier blur 1 px": figure(9.87)}, root=tmp_path)
+    real = {"ruler_classifier blur 1 px": figure(9.87), "ruler_encoder noise 5 %": figure(0.51), "floor_encoder": figure(0.5)}
+    figures.write("digits", "quality", "real", real, root=tmp_path)
     figures.write_evidence("digits", "quality", "gan", np.zeros((4, 4, 1), np.uint8), "Best above <worst>.", root=tmp_path)
     reasons = {"quality: autoregressive above gan": "It trained for a tenth of the time.", "quality": "Small pictures.", "speed": "Idle."}
     (tmp_path / "digits" / "reasons.json").write_text(json.dumps(reasons))
@@ -277,6 +278,8 @@ def test_behind_a_cell_stand_its_claims_figures_ruler_and_evidence(tmp_path, mon
     assert "fd ratio encoder: 20 against 70, ratio 0.286 (0.282 to 0.29), as claimed" in shown
     assert "It trained for a tenth of the time." in shown
     assert "ruler classifier blur 1 px" in shown
+    assert '<th scope="row">ruler encoder noise 5 %</th><td>1.02 × real</td>' in shown  # in the unit of the cells
+    assert "the encoder hardly sees noise 5 %" in shown
     assert "data:image/webp;base64," in shown
     assert "Best above &lt;worst&gt;." in shown
     assert "<p>Small pictures.</p>" in shown

@@ -5,15 +5,20 @@ Gradio's own plots have no logarithmic axes; it draws Vega-Lite though, with the
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import math
 from typing import Any
 
 import gradio as gr
 from gradio.components.plot import AltairPlotData
 
+import engines
 from engines import FAMILIES, CheckpointError
-from playground import figures, table
+from playground import figures, metrics, table
 from playground.figures import Figure, Figures
+from playground.judges import SPACES
+from playground.measure.speed import STEPS
 from playground.ui.panes import title
 
 SCHEMA = "https://vega.github.io/schema/vega-lite/v5.json"  # a name, which nothing is fetched from
@@ -25,6 +30,8 @@ RATES = {"low": "#0d9488", "recipe's": GREY, "high": "#c2691c"}  # of the learni
 DDIM_CIFAR10 = {10: 13.36, 20: 6.84, 50: 4.67, 100: 4.16, 1000: 4.04}  # FID by steps, Song et al. 2020, arXiv:2010.02502, table 1
 SERIES = ("here (FD, × real)", "DDIM, CIFAR-10 (FID)")
 HEIGHT = 300  # pixels
+RULER = ("real", "blur 0.5 px", "blur 1 px", "half the classes", "blur 2 px")  # what real images stand beside the axis of distances
+BEYOND = 1.5  # times the largest distance drawn: how far the ruler goes
 LOWEST = 0.25  # × real, where whiskers end that would go to 0 and below: a logarithmic axis has neither
 
 NAMES = ("Quality against time", "Diffusion: fewer steps", "The rows at a glance", "Digits: what became of nine short trainings")
@@ -48,32 +55,41 @@ def draw(world_name: str) -> list[dict[str, Any]]:
         measured, runs = figures.read(world_name), figures.read_runs()
     except CheckpointError:
         return [gr.update(visible=False)] * len(NAMES + CURVES)  # the table above says what is damaged
-    charts = [quality_against_time(measured), fewer_steps(measured), rows_at_a_glance(world_name, measured), outcomes(runs)]
+    charts = [quality_against_time(world_name, measured), fewer_steps(measured), rows_at_a_glance(world_name, measured), outcomes(runs)]
     charts += [curves(runs.get(family, [])) for family in FAMILIES]
     return [_update(name, chart) for name, chart in zip(NAMES + CURVES, charts, strict=True)]
 
 
-def quality_against_time(measured: Figures) -> Chart:
-    """Every engine at its seconds per image and its distance from real images; diffusion at all the numbers of steps measured."""
+def quality_against_time(world_name: str, measured: Figures) -> Chart:
+    """Every engine at its seconds per image and its distance from real images; hollow, diffusion at other numbers of steps.
+
+    Beside the axis stands the ruler: what real images score, whole and spoilt.
+    """
     points = []
     for family in FAMILIES:
         seconds, quality = measured.get("speed", {}).get(family, {}), measured.get("quality", {}).get(family, {})
         if "seconds" in seconds and "fd_ratio" in quality:
-            swept = [
-                _point(family, f"{steps} steps", seconds[f"seconds at {steps} steps"], seconds[f"fd_ratio at {steps} steps"])
+            points += [
+                _point(family, f"{steps} steps", seconds[f"seconds at {steps} steps"], seconds[f"fd_ratio at {steps} steps"], swept=True)
                 for steps in _steps(seconds)
             ]
-            points += swept or [_point(family, "", seconds["seconds"], quality["fd_ratio"])]
+            steps = _default_steps(f"{world_name}/{family}")
+            time = seconds.get(f"seconds at {steps} steps", seconds["seconds"])  # not always those that the row of speed chose
+            points.append(_point(family, f"{steps} steps, the default" if steps else "", time, quality["fd_ratio"]))
     if not points:
         return None
     x = _log("seconds", "seconds per image, one at a time")
     y = _log("distance", "Fréchet distance, × real")
     shared = {"x": x, "y": y, **_families(), "tooltip": _tooltip("engine", "note", "seconds", "distance", "pictures")}
-    line = {"mark": {"type": "line", "strokeWidth": 1.5}, "encoding": {"x": x, "y": y, "color": _families()["color"]}}
+    swept, whole = ({"filter": f"{'' if hollow else '!'}datum.swept"} for hollow in (True, False))
+    line = {"transform": [swept], "mark": {"type": "line", "strokeWidth": 1.5}, "encoding": {"x": x, "y": y, "color": _families()["color"]}}
     whisker = {"mark": "rule", "encoding": {"x": x, "y": y | {"field": "low"}, "y2": {"field": "high"}, "color": _families()["color"]}}
-    dots = {"mark": {"type": "point", "filled": True, "size": 90, "strokeWidth": 0}, "encoding": shared}
-    fewest = min(point["pictures"] for point in points)
-    return _spec(points, [line, whisker, dots], note=f"whiskers: 95 % intervals, of {fewest:,} pictures or more")
+    hollow = {"transform": [swept], "mark": {"type": "point", "filled": False, "size": 60, "strokeWidth": 1.5}, "encoding": shared}
+    dots = {"transform": [whole], "mark": {"type": "point", "filled": True, "size": 110, "strokeWidth": 0}, "encoding": shared}
+    counts = {at: min((point["pictures"] for point in points if point["swept"] is at), default=0) for at in (True, False)}
+    note = f"filled: {counts[False]:,} pictures" + (f"; hollow: by steps, {counts[True]:,} each" if counts[True] else "")
+    ruler = _ruler(measured.get("quality", {}).get("real", {}), up_to=BEYOND * max(point["high"] for point in points))
+    return _spec(points, [*_ruler_layers(ruler, y), line, whisker, hollow, dots], note=f"{note}; whiskers: 95 % intervals")
 
 
 def fewer_steps(measured: Figures) -> Chart:
@@ -107,29 +123,29 @@ def fewer_steps(measured: Figures) -> Chart:
 
 
 def rows_at_a_glance(world_name: str, measured: Figures) -> Chart:
-    """Where the engines stand in every row of the table, in the direction of its words."""
+    """Where the engines stand in every row of the table, in the direction of its words, and how surely."""
     points = []
     for row in table.rows(world_name):
         shown = {family: table.shown_figure(row, family, measured.get(row.key, {})) for family in FAMILIES}
         points += _places(row, {family: figure for family, figure in shown.items() if figure})
     if not points:
         return None
-    axis = {"labelExpr": "datum.value ? 'most' : 'least'", "values": [0, 1], "grid": True}
-    encoding = {
-        "x": {
-            "field": "place",
-            "type": "quantitative",
-            "scale": {"domain": [-0.05, 1.05]},
-            "axis": axis,
-            "title": "from a row's least word to its most",
-        },
-        "y": {"field": "row", "type": "nominal", "title": None, "sort": None, "axis": {"labelLimit": 150}},
-        **_families(),
-        "tooltip": _tooltip("row", "words", "engine", "figure"),
+    axis = {"labelExpr": "datum.value ? 'highest' : 'lowest'", "values": [0, 1], "grid": True}
+    x = {
+        "field": "place",
+        "type": "quantitative",
+        "scale": {"domain": [-0.05, 1.05]},
+        "axis": axis,
+        "title": "measured in a row",
     }
-    return _spec(
-        points, [{"mark": {"type": "point", "filled": True, "size": 130, "opacity": 0.85, "strokeWidth": 0}, "encoding": encoding}]
-    )
+    y = {
+        "y": {"field": "row", "type": "nominal", "title": None, "sort": None, "axis": {"labelLimit": 150}},
+        "yOffset": {"field": "engine", "sort": [title(family) for family in FAMILIES]},
+    }
+    ends = {"x": x | {"field": "low"}, "x2": {"field": "high"}, **y, "color": _families()["color"]}
+    encoding = {"x": x, **y, **_families(), "tooltip": _tooltip("row", "words", "engine", "figure")}
+    dots = {"mark": {"type": "point", "filled": True, "size": 70, "opacity": 0.85, "strokeWidth": 0}, "encoding": encoding}
+    return _spec(points, [{"mark": "rule", "encoding": ends}, dots], note="each row on a scale of its own; whiskers: intervals")
 
 
 def outcomes(runs: dict[str, list[dict[str, Any]]]) -> Chart:
@@ -215,28 +231,62 @@ def _steps(seconds: dict[str, Figure]) -> list[int]:
     return sorted(steps for steps in found if f"fd_ratio at {steps} steps" in seconds)
 
 
-def _point(family: str, note: str, seconds: Figure, quality: Figure) -> dict[str, Any]:
+def _default_steps(name: str) -> int | None:
+    """The number of steps that an engine takes unless told otherwise; None for one without."""
+    params_type = engines.engine_type(name).params_type
+    return next((field.default for field in dataclasses.fields(params_type) if field.name == STEPS), None)
+
+
+def _ruler(real: table.Named, *, up_to: float) -> list[dict[str, Any]]:
+    """What real images score in the unit of the axis, the geometric mean over the judge's spaces, from below to `up_to`."""
+    found = table.ruler(real)
+    marks = []
+    for what in RULER:
+        values = [found[name].value for space in SPACES if (name := f"ruler_{space} {what}") in found]
+        if len(values) == len(SPACES) and (value := metrics.geometric_mean(values)) <= up_to:
+            marks.append({"distance": value, "what": what if what == "real" else f"real, {what}"})
+    return marks
+
+
+def _ruler_layers(marks: list[dict[str, Any]], y: dict[str, Any]) -> list[dict[str, Any]]:
+    """Lines across the chart, each with its name at the right."""
+    rule = {"mark": {"type": "rule", "strokeDash": [2, 3], "color": GREY, "opacity": 0.7}}
+    name = {"mark": {"type": "text", "align": "right", "baseline": "bottom", "dx": -4, "dy": -1, "fontSize": 10, "color": GREY}}
+    right = {"x": {"value": "width"}, "text": {"field": "what"}}
+    return [
+        {"data": {"values": marks}, **rule, "encoding": {"y": y}},
+        {"data": {"values": marks}, **name, "encoding": {"y": y, **right}},
+    ]
+
+
+def _point(family: str, note: str, seconds: Figure, quality: Figure, *, swept: bool = False) -> dict[str, Any]:
     low, high = (quality.value if end is None else max(end, LOWEST) for end in (quality.low, quality.high))
     found = {"seconds": seconds.value, "distance": quality.value, "low": low, "high": high, "pictures": quality.n}
-    return {"engine": title(family), "note": note, **found}
+    return {"engine": title(family), "note": note, "swept": swept, **found}
 
 
 def _places(row: table.Row, shown: dict[str, Figure]) -> list[dict[str, Any]]:
-    """Each engine between the lowest (0) and the highest (1) of a row, on a logarithmic scale where the row compares ratios."""
-    values = {family: (table.log_figure(figure) if row.ratio else figure).value for family, figure in shown.items()}
-    if not values:
+    """Each engine and its interval between the lowest (0) and the highest end (1) of a row, in logarithms where the row compares ratios."""
+    scaled = {family: table.log_figure(figure) if row.ratio else figure for family, figure in shown.items()}
+    spans = {family: (f.value, *(f.value if end is None else end for end in (f.low, f.high))) for family, f in scaled.items()}
+    ends = [end for span in spans.values() for end in span if math.isfinite(end)]
+    if not ends:
         return []
-    low, high = min(values.values()), max(values.values())
-    places = {family: (value - low) / (high - low) if high > low else 0.5 for family, value in values.items()}
+    lowest, length = min(ends), max(ends) - min(ends)
+
+    def place(value: float) -> float:
+        share = min(1.0, max(0.0, (value - lowest) / length)) if length else 0.5
+        return share if row.rising else 1 - share
+
     return [
         {
             "row": row.title,
             "engine": title(family),
-            "place": place if row.rising else 1 - place,
+            **dict(zip(("place", "low", "high"), map(place, span), strict=True)),
             "figure": f"{shown[family].value:.3g} {row.unit}",
             "words": f"{row.scale[0]} → {row.scale[-1]}",
         }
-        for family, place in places.items()
+        for family, span in spans.items()
     ]
 
 

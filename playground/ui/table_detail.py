@@ -8,10 +8,15 @@ from engines import FAMILIES, worlds
 from playground import figures, table
 from playground.figures import Figure
 from playground.film import data_uri
+from playground.judges import SPACES
 from playground.table import REPRODUCED, UNDECIDED, Claim, Contrast, Named, Row
 from playground.ui.panes import title
 
-RULER = ("floor", "ruler", "accuracy", "density", "coverage", "copy", "vendi")  # what is said of real images, by how its name begins
+RULER = (  # what is said of real images, by how its name begins
+    *("floor", "ruler", "accuracy", "density", "coverage"),
+    *("copy", "vendi", "half picture", "hole"),
+)
+HARDLY = 1.1  # times the floor: a damage that a judge hardly sees
 
 
 def show(query: dict[str, str]) -> str:
@@ -26,10 +31,10 @@ def show(query: dict[str, str]) -> str:
         f'<h3 tabindex="-1">{escape(row.title)}: {escape(title(family))}</h3>',
         _claims(world.name, row, family, measured),
         f"<p>The rule of the word, fixed before anything was trained: {escape(row.rule_text)}.</p>",
-        f"<p>Settled later, for all engines alike: {escape(row.settled)}.</p>" if row.settled else "",
+        f"<p>Settled later: {escape(row.settled)}.</p>" if row.settled else "",
         _evidence(world.name, row, family),
         _table(named, "What was measured"),
-        _table(_ruler(measured.get(row.key, {}).get("real", {})), "Real images on the same ruler"),
+        _ruler(measured.get(row.key, {}).get("real", {})),
     ]
     return "".join(parts)
 
@@ -72,8 +77,15 @@ def _evidence(world_name: str, row: Row, family: str) -> str:
     return f'<figure><img src="{uri}" alt="{escape(caption)}"><figcaption>{escape(caption)}</figcaption></figure>'
 
 
-def _ruler(named: Named) -> dict[str, Figure]:
-    return {name: figure for name, figure in named.items() if name.startswith(RULER)}
+def _ruler(named: Named) -> str:
+    """What was measured of real images, whole and spoilt, and which damage a judge hardly sees."""
+    shown = {name: figure for name, figure in named.items() if name.startswith(RULER)} | table.ruler(named)
+    blind = []
+    for space in SPACES:
+        close = (name.removeprefix(f"ruler_{space} ") for name, figure in table.ruler(named, space).items() if figure.value < HARDLY)
+        if damages := [damage for damage in close if damage != "real"]:
+            blind.append(f"the {space} hardly sees {' and '.join(damages)}: less than {HARDLY:g} times as far as whole ones")
+    return _table(shown, "Real images on the same ruler") + (f"<p>Of the judges, {escape('; '.join(blind))}.</p>" if blind else "")
 
 
 def _table(named: Named, caption: str) -> str:
@@ -84,7 +96,7 @@ def _table(named: Named, caption: str) -> str:
         f"<td>{_interval(figure)}</td><td>{figure.n:,}</td><td>{escape(figure.method)}</td></tr>"
         for name, figure in named.items()
     )
-    heads = "".join(f'<th scope="col">{head}</th>' for head in ("figure", "value", "95 % interval", "n", "how"))
+    heads = "".join(f'<th scope="col">{head}</th>' for head in ("figure", "value", "interval", "n", "how"))
     stamps = dict.fromkeys((figure.machine, figure.commit, figure.seed) for figure in named.values())
     where = " and ".join(f"{m}; commit {c}" + ("" if s is None else f"; seed {s}") for m, c, s in stamps)
     return (
