@@ -68,7 +68,7 @@ def test_the_ruler_stands_beside_the_axis_in_its_unit():
         real |= {f"ruler_{space} {damage}": figure(value) for space, value in zip(("classifier", "encoder"), values, strict=True)}
     measured = {"speed": {"gan": {"seconds": figure(0.01)}}, "quality": {"gan": {"fd_ratio": figure(9.0)}, "real": real}}
     ruler = charts.quality_against_time("digits", measured)["layer"][0]["data"]["values"]
-    assert ruler == [{"distance": pytest.approx(2.0), "what": "real, blur 0.5 px"}]  # 4 and 1 times the floor; the other is beyond
+    assert ruler == [{"distance": pytest.approx(2.0), "what": "blur ½ px"}]  # 4 and 1 times the floor; the other is beyond
 
 
 def test_short_trainings_show_their_outcomes_and_curves(tmp_path):

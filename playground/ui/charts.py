@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import gradio as gr
@@ -30,7 +31,13 @@ RATES = {"low": "#0d9488", "recipe's": GREY, "high": "#c2691c"}  # of the learni
 DDIM_CIFAR10 = {10: 13.36, 20: 6.84, 50: 4.67, 100: 4.16, 1000: 4.04}  # FID by steps, Song et al. 2020, arXiv:2010.02502, table 1
 SERIES = ("here (FD, × real)", "DDIM, CIFAR-10 (FID)")
 HEIGHT = 300  # pixels
-RULER = ("real", "blur 0.5 px", "blur 1 px", "half the classes", "blur 2 px")  # what real images stand beside the axis of distances
+RULER = {  # real images that stand beside the axis of distances: their name in the ruler, and here
+    "real": "real",
+    "blur 0.5 px": "blur ½ px",
+    "blur 1 px": "blur 1 px",
+    "half the classes": "½ the classes",
+    "blur 2 px": "blur 2 px",
+}
 BEYOND = 1.5  # times the largest distance drawn: how far the ruler goes
 LOWEST = 0.25  # × real, where whiskers end that would go to 0 and below: a logarithmic axis has neither
 
@@ -87,9 +94,11 @@ def quality_against_time(world_name: str, measured: Figures) -> Chart:
     hollow = {"transform": [swept], "mark": {"type": "point", "filled": False, "size": 60, "strokeWidth": 1.5}, "encoding": shared}
     dots = {"transform": [whole], "mark": {"type": "point", "filled": True, "size": 110, "strokeWidth": 0}, "encoding": shared}
     counts = {at: min((point["pictures"] for point in points if point["swept"] is at), default=0) for at in (True, False)}
-    note = f"filled: {counts[False]:,} pictures" + (f"; hollow: by steps, {counts[True]:,} each" if counts[True] else "")
+    note = [f"filled: {counts[False]:,} pictures; whiskers: 95 % intervals"]
+    note += [f"hollow: by number of steps, {counts[True]:,} pictures each"] if counts[True] else []
+    note += ["dotted: real pictures on the same ruler"]
     ruler = _ruler(measured.get("quality", {}).get("real", {}), up_to=BEYOND * max(point["high"] for point in points))
-    return _spec(points, [*_ruler_layers(ruler, y), line, whisker, hollow, dots], note=f"{note}; whiskers: 95 % intervals")
+    return _spec(points, [*_ruler_layers(ruler, y), line, whisker, hollow, dots], note=note)
 
 
 def fewer_steps(measured: Figures) -> Chart:
@@ -119,7 +128,7 @@ def fewer_steps(measured: Figures) -> Chart:
     }
     fewest = min(seconds[f"fd_ratio at {steps} steps"].n for steps in ours)
     line = {"mark": {"type": "line", "point": {"size": 60, "strokeWidth": 0}}, "encoding": encoding}
-    return _spec(points, [line], note=f"here of {fewest:,} pictures for each number of steps")
+    return _spec(points, [line], note=[f"here of {fewest:,} pictures for each number of steps"])
 
 
 def rows_at_a_glance(world_name: str, measured: Figures) -> Chart:
@@ -145,7 +154,7 @@ def rows_at_a_glance(world_name: str, measured: Figures) -> Chart:
     ends = {"x": x | {"field": "low"}, "x2": {"field": "high"}, **y, "color": _families()["color"]}
     encoding = {"x": x, **y, **_families(), "tooltip": _tooltip("row", "words", "engine", "figure")}
     dots = {"mark": {"type": "point", "filled": True, "size": 70, "opacity": 0.85, "strokeWidth": 0}, "encoding": encoding}
-    return _spec(points, [{"mark": "rule", "encoding": ends}, dots], note="each row on a scale of its own; whiskers: intervals")
+    return _spec(points, [{"mark": "rule", "encoding": ends}, dots], note=["each row on a scale of its own", "whiskers: intervals"])
 
 
 def outcomes(runs: dict[str, list[dict[str, Any]]]) -> Chart:
@@ -241,17 +250,17 @@ def _ruler(real: table.Named, *, up_to: float) -> list[dict[str, Any]]:
     """What real images score in the unit of the axis, the geometric mean over the judge's spaces, from below to `up_to`."""
     found = table.ruler(real)
     marks = []
-    for what in RULER:
+    for what, short in RULER.items():
         values = [found[name].value for space in SPACES if (name := f"ruler_{space} {what}") in found]
         if len(values) == len(SPACES) and (value := metrics.geometric_mean(values)) <= up_to:
-            marks.append({"distance": value, "what": what if what == "real" else f"real, {what}"})
+            marks.append({"distance": value, "what": short})
     return marks
 
 
 def _ruler_layers(marks: list[dict[str, Any]], y: dict[str, Any]) -> list[dict[str, Any]]:
-    """Lines across the chart, each with its name at the right."""
+    """Lines across the chart, each with its name beside it at the right."""
     rule = {"mark": {"type": "rule", "strokeDash": [2, 3], "color": GREY, "opacity": 0.7}}
-    name = {"mark": {"type": "text", "align": "right", "baseline": "bottom", "dx": -4, "dy": -1, "fontSize": 10, "color": GREY}}
+    name = {"mark": {"type": "text", "align": "left", "dx": 4, "fontSize": 10, "fill": GREY, "strokeWidth": 0}}
     right = {"x": {"value": "width"}, "text": {"field": "what"}}
     return [
         {"data": {"values": marks}, **rule, "encoding": {"y": y}},
@@ -290,10 +299,10 @@ def _places(row: table.Row, shown: dict[str, Figure]) -> list[dict[str, Any]]:
     ]
 
 
-def _spec(points: list[dict[str, Any]], layers: list[dict[str, Any]], *, height: int = HEIGHT, note: str = "") -> dict[str, Any]:
+def _spec(points: list[dict[str, Any]], layers: list[dict[str, Any]], *, height: int = HEIGHT, note: Sequence[str] = ()) -> dict[str, Any]:
     look = {"embedOptions": {"actions": False, "renderer": "svg"}}  # no menu, which has no name and leads to another host; sharp in print
     spec = {"$schema": SCHEMA, "usermeta": look, "data": {"values": points}, "layer": layers, "encoding": {}}  # Gradio looks into encoding
-    return spec | {"height": height, "background": "transparent", "title": {"subtitle": note, "subtitleColor": GREY}}
+    return spec | {"height": height, "background": "transparent", "title": {"subtitle": list(note), "subtitleColor": GREY}}
 
 
 def _update(name: str, chart: Chart) -> dict[str, Any]:
