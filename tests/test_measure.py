@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import tiny_engines
 import torch
 import torch.nn.functional as F
 from tiny import draw_digit, make_data
@@ -674,6 +675,22 @@ def test_quick_measures_every_row_goes_on_after_a_kill_and_says_that_it_is_quick
     assert {path: path.read_bytes() for path in place.rglob("*") if path.is_file()} == files  # left alone
     cells = {(cell.row.key, cell.family): cell for cell in table.cells("digits", measured)}
     assert all(cells[row.key, "vae"].figure for row in table.rows("digits"))
+
+
+def test_quick_asks_a_tiny_engine_of_faces_for_every_control_and_edit(monkeypatch, tmp_path):
+    """By the shipped judge; it has learnt nothing, so only what is asked of it is looked at."""
+    monkeypatch.setattr(engines, "load", lambda name, root, device: tiny_engines.make(name))
+    chosen = ["--rows", "control,faces", "--engines", "gan", "--num-images", "20"]
+    program.main(["faces", "--quick", *chosen, "--threads", "1", "--out", str(tmp_path)])
+    measured = figures.read("faces", root=tmp_path)
+    assert measured["control"]["real"]["hole"].value > 0.8  # the judge reads most of what the hole hid in the whole pictures
+    control, edits = measured["control"]["gan"], measured["faces"]["gan"]
+    assert sum(key.endswith(": passes") for key in control) == control["controls"].n == 6
+    assert 0 <= control["controls"].low <= control["controls"].value <= control["controls"].high <= 6
+    assert control["hole, known pixels kept"].value == 1
+    assert edits["fill a hole"] == control["hole"]
+    for kind in ("", "by prompt: ", "mean difference alone: "):
+        assert f"{kind}mouth smile, success" in edits
 
 
 def test_an_unknown_row_is_refused(capsys):
