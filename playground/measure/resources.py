@@ -63,7 +63,7 @@ def training_figures(bench: Bench, folder: Path, image_flops: float) -> dict[str
     Empty where the folder holds no log; without `cost` where it holds no pictures drawn during training.
     """
     named: dict[str, Figure] = {}
-    logs = sorted(folder.rglob("training.jsonl"))  # the engine's own and those of its parts, such as an autoencoder
+    logs = sorted(folder.rglob("training.jsonl"), key=lambda log: (len(log.parts), log))  # the engine's own, then those of its parts
     ends = {log.parent: json.loads(log.read_text().splitlines()[-1]) for log in logs}
     if ends:
         hours, spent = (sum(end[key] for end in ends.values()) for key in ("seconds", "flops"))
