@@ -163,6 +163,15 @@ def test_the_rulers_of_the_shipped_judges_grow_with_the_damage(world, space):
     assert ruler["real"] < ruler["500 images repeated"]
 
 
+@pytest.mark.parametrize("space", judges.SPACES)
+def test_coverage_by_the_shipped_judge_of_digits_sees_that_half_the_classes_are_missing(space):
+    reference, others = judges.load("digits").reference, np.arange(1000, 3000)
+    digits, features = reference.labels["digit"], reference.features[space]
+    half = others[digits[others] < 5]
+    whole, left = (metrics.neighbourhoods(features[:1000], features[rows])[1].mean() for rows in (others[: len(half)], half))
+    assert left < 0.8 * whole
+
+
 def test_the_shipped_judge_meets_its_promises():
     """In a fresh clone, without the data set."""
     judge = judges.load("digits")

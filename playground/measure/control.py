@@ -353,6 +353,7 @@ def untouched_figures(bench: Bench) -> dict[str, Figure]:
 
 
 def fill_method(what: str) -> str:
+    """How the attributes that count are chosen, for the figures of a hidden part."""
     return f"share read by the judge of the attributes that it misreads once the hidden part ({what}) of n real pictures is grey"
 
 

@@ -160,9 +160,9 @@ def edit(bench: Bench, engine: Engine, key: str, value: str) -> tuple[EditedFace
     captions = [first for first, _ in edit_captions(engine, key, value, seed=bench.seed, count=bench.few(MOST_IMAGES, QUICK_IMAGES))]
     latents, prompts = latents_of(engine, captions, seed=bench.seed), tuple(caption.text for caption in captions)
     seeds = tuple(bench.seed + i for i in range(len(prompts)))
-    seconds = waited(engine, lambda: engine.redraw(latents[:1] + direction, prompts[:1], seeds[:1]))
 
     def follow(direction: np.ndarray, how: str, count: int | None = None) -> EditedFaces:
+        seconds = waited(engine, lambda: engine.redraw(latents[:1] + direction, prompts[:1], seeds[:1]))
         moved = (redrawn(engine, which, prompts[:count], seeds[:count]) for which in (latents[:count], latents[:count] + direction))
         return EditedFaces(key, value, f"moved by {LENGTH:g} times {how}", *moved, seconds)
 

@@ -96,8 +96,8 @@ def quality_against_time(world_name: str, measured: Figures) -> Chart:
     counts = {at: min((point["pictures"] for point in points if point["swept"] is at), default=0) for at in (True, False)}
     note = [f"filled: {counts[False]:,} pictures; whiskers: 95 % intervals"]
     note += [f"hollow: by number of steps, {counts[True]:,} pictures each"] if counts[True] else []
-    note += ["dotted: real pictures on the same ruler"]
     ruler = _ruler(measured.get("quality", {}).get("real", {}), up_to=BEYOND * max(point["high"] for point in points))
+    note += ["dotted: real pictures on the same ruler"] if ruler else []
     return _spec(points, [*_ruler_layers(ruler, y), line, whisker, hollow, dots], note=note)
 
 

@@ -12,10 +12,8 @@ from playground.judges import SPACES
 from playground.table import REPRODUCED, UNDECIDED, Claim, Contrast, Named, Row
 from playground.ui.panes import title
 
-RULER = (  # what is said of real images, by how its name begins
-    *("floor", "ruler", "accuracy", "density", "coverage"),
-    *("copy", "vendi", "half picture", "hole"),
-)
+# What is said of real images, by how its name begins
+RULER = ("floor", "ruler", "accuracy", "density", "coverage", "copy", "vendi", "half picture", "hole")
 HARDLY = 1.1  # times the floor: a damage that a judge hardly sees
 
 
