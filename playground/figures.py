@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -24,7 +26,8 @@ class Figure:
 
     low, high: its 95 % interval, None where there is none. unit: "" for a plain ratio. n: what it was taken over, images or
     runs as `method` says. seed: of the first image, None where the figure hangs on none. judge: hash of the judge that scored it,
-    "" where none did. weights: fingerprint of the engine's weights, "" for real images.
+    "" where none did. weights: fingerprint of the engine's weights, "" for real images. resamples: the value in each of the bootstrap's
+    resamples, where figures are compared by them: those of equal n and seed took the same prompts and real images. () elsewhere.
     """
 
     value: float
@@ -38,6 +41,7 @@ class Figure:
     seed: int | None = None
     judge: str = ""
     weights: str = ""
+    resamples: tuple[float, ...] = ()
 
 
 Figures = dict[str, dict[str, dict[str, Figure]]]
@@ -54,7 +58,7 @@ def read(world_name: str, *, root: Path = checkpoint.ROOT) -> Figures:
     try:
         rows = json.loads(path.read_text())
         return {
-            row: {engine: {name: Figure(**fields) for name, fields in named.items()} for engine, named in engines.items()}
+            row: {engine: {name: _figure(fields) for name, fields in named.items()} for engine, named in engines.items()}
             for row, engines in rows.items()
         }
     except (ValueError, TypeError, AttributeError) as error:
@@ -64,7 +68,7 @@ def read(world_name: str, *, root: Path = checkpoint.ROOT) -> Figures:
 
 
 def write(world_name: str, row: str, engine: str, named: dict[str, Figure], *, root: Path = checkpoint.ROOT) -> None:
-    """Replace the figures of one engine in one row; those of other rows and engines stay. Numbers keep six digits."""
+    """Replace the figures of one engine in one row; those of other rows and engines stay. Numbers keep six digits, resamples a line."""
     rows = read(world_name, root=root)
     rows.setdefault(row, {})[engine] = named
     plain = {
@@ -73,7 +77,8 @@ def write(world_name: str, row: str, engine: str, named: dict[str, Figure], *, r
     path = _path(world_name, root)
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_suffix(".partial")
-    unfinished.write_text(json.dumps(plain, indent=1, sort_keys=True) + "\n")
+    text = json.dumps(plain, indent=1, sort_keys=True)
+    unfinished.write_text(re.sub(r'(?<="resamples": )\[[^]]*\]', lambda numbers: " ".join(numbers[0].split()), text) + "\n")
     unfinished.replace(path)
 
 
@@ -110,9 +115,18 @@ def _captions(folder: Path) -> dict[str, str]:
     return json.loads(path.read_text()) if path.is_file() else {}
 
 
+def _figure(fields: dict) -> Figure:
+    return Figure(**fields | {"resamples": tuple(fields.get("resamples", ()))})
+
+
 def _plain(figure: Figure) -> dict:
-    fields = dataclasses.asdict(figure)
-    return {key: float(f"{value:.6g}") if isinstance(value, float) else value for key, value in fields.items()}
+    fields = {key: _rounded(value) for key, value in dataclasses.asdict(figure).items()}
+    resamples = list(map(_rounded, fields.pop("resamples")))
+    return fields | ({"resamples": resamples} if resamples else {})
+
+
+def _rounded(value: Any) -> Any:
+    return float(f"{value:.6g}") if isinstance(value, float) else value
 
 
 def _path(world_name: str, root: Path) -> Path:

@@ -138,17 +138,27 @@ def histogram_distance(real_classes: np.ndarray, fake_classes: np.ndarray, *, nu
     return float(np.abs(real - fake).sum() / 2)
 
 
-def bootstrap_interval(
-    statistic: Callable[[np.ndarray], float], num_images: int, *, rng: np.random.Generator, resamples: int = 200
-) -> tuple[float, float]:
-    """95 % interval of `statistic(indices)` over resampled images (Efron 1979).
+def bootstrap(statistic: Callable[[np.ndarray], float], num_images: int, *, rng: np.random.Generator, resamples: int = 200) -> np.ndarray:
+    """`statistic(indices)` of resampled images (Efron 1979), (resamples,).
 
     Repeated images shift distances between sets (a resample is less varied than the sample), so the resamples are moved
     back until their mean is the value on all images.
     """
     value = statistic(np.arange(num_images))
     draws = np.array([statistic(rng.integers(num_images, size=num_images)) for _ in range(resamples)])
-    low, high = np.percentile(draws, (2.5, 97.5)) - draws.mean() + value
+    return draws - draws.mean() + value
+
+
+def bootstrap_interval(
+    statistic: Callable[[np.ndarray], float], num_images: int, *, rng: np.random.Generator, resamples: int = 200
+) -> tuple[float, float]:
+    """95 % interval of `statistic(indices)` over resampled images, see `bootstrap`."""
+    return interval(bootstrap(statistic, num_images, rng=rng, resamples=resamples))
+
+
+def interval(draws: np.ndarray) -> tuple[float, float]:
+    """The ends between which 95 % of the draws (R,) lie."""
+    low, high = np.percentile(draws, (2.5, 97.5))
     return float(low), float(high)
 
 

@@ -11,7 +11,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from itertools import permutations
 
+import numpy as np
+
 from engines import FAMILIES
+from playground import metrics
 from playground.figures import Figure, Figures
 from playground.references import REFERENCES
 
@@ -265,11 +268,14 @@ def claims(world_name: str) -> tuple[Claim, ...]:
 
 
 def difference_interval(a: Figure, b: Figure) -> tuple[float, float]:
-    """95 % interval of a - b from the intervals of two independent figures.
+    """95 % interval of a - b: over their resamples, where both kept them and were resampled alike, else as of independent figures.
 
-    The method of variance estimates recovery, Zou & Donner 2008, doi:10.1002/sim.3095, equation 4. A figure without an interval
-    counts as exact.
+    That is the method of variance estimates recovery, Zou & Donner 2008, doi:10.1002/sim.3095, equation 4. A figure without an
+    interval counts as exact.
     """
+    if len(a.resamples) == len(b.resamples) > 0 and (a.n, a.seed) == (b.n, b.seed):
+        draws = np.subtract(a.resamples, b.resamples)
+        return metrics.interval(draws - draws.mean() + a.value - b.value)
     (a_low, a_high), (b_low, b_high) = _bounds(a), _bounds(b)
     d = a.value - b.value
     return d - math.hypot(a.value - a_low, b_high - b.value), d + math.hypot(a_high - a.value, b.value - b_low)
@@ -278,7 +284,8 @@ def difference_interval(a: Figure, b: Figure) -> tuple[float, float]:
 def log_figure(figure: Figure) -> Figure:
     """The figure on a logarithmic scale, on which a ratio is a difference; an end of the interval at or below 0 becomes minus infinity."""
     value, low, high = (math.log(x) if x > 0 else -math.inf for x in (figure.value, *_bounds(figure)))
-    return Figure(value, "", figure.n, figure.method, figure.machine, figure.commit, low, high)
+    resamples = tuple(map(math.log, figure.resamples)) if min(figure.resamples, default=0) > 0 else ()
+    return replace(figure, value=value, unit="", low=low, high=high, resamples=resamples)
 
 
 def verdict(claim: Claim, figures: Figures) -> str:

@@ -229,7 +229,8 @@ def test_beside_a_bettered_direction_stand_the_mean_difference_and_the_hole(monk
 
 def test_a_direction_is_as_long_as_the_mean_change():
     engine = Latent(torch.nn.Linear(1, 1), text.load("digits"))
-    direction = manipulation.find_direction(engine, "thickness", "bold", seed=3, pairs=200)
+    before, after = manipulation.latents_beside(engine, "thickness", "bold", seed=3, pairs=200)
+    direction = manipulation.bettered(engine, before, after, "thickness", "bold", steps=1)
     start = SIZES[0]
     assert direction[start : start + 3] == pytest.approx([-0.5, -0.5, 1], abs=0.1)  # from thin or medium to bold
     assert np.abs(np.delete(direction, range(start, start + 3))).max() < 0.02
@@ -302,6 +303,7 @@ def test_adherence_is_taken_from_quality_where_the_same_was_measured(monkeypatch
     monkeypatch.setattr(control, "TESTS", (control.full_prompt,))
     monkeypatch.setattr(quality, "measure_real", lambda bench: {})
     monkeypatch.setattr(control, "untouched_figures", lambda bench: {})
+    monkeypatch.setattr(Bench, "unfinished", lambda bench, row, name, n: bench.engines)
     engine, drawn = Obedient(torch.nn.Linear(1, 1), text.load("digits")), []
     monkeypatch.setattr(Bench, "draw", lambda bench, name: drawn.append(name) or np.concatenate([paint([0] * 4, 0)[None]] * NUM_IMAGES))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from playground import directions
 from playground.explore import edit
 from playground.explore.edit import Edited
 from playground.machine import Machine
-from playground.measure.manipulation import EDITS, edit_captions, find_direction
+from playground.measure.manipulation import EDITS, LENGTH, PAIRS, edit_captions, edit_told, latents_beside
 from playground.ui.items import edit as edit_item
 
 FACES = worlds.load("faces")
@@ -78,13 +79,25 @@ def test_the_vaes_direction_moves_the_attribute_and_nothing_random():
 
 def test_the_vaes_own_latent_is_followed_where_its_encoder_sees_the_change():
     engine = tiny_engines.make("faces/vae")
-    direction = find_direction(engine, "mouth", "smile", seed=3, pairs=6)
-    assert direction.shape == (engine.model.config.latent_dim,)
+    found = latents_beside(engine, "mouth", "smile", seed=3, pairs=6)
     captions = edit_captions(engine, "mouth", "smile", seed=3, count=6)
     first, second = (tuple(pair[i].text for pair in captions) for i in (0, 1))
     images = [list(engine.generate(Request(prompts, 3, 6)))[-1].images for prompts in (first, second)]
     before, after = (engine.encode(pictures, first, tuple(range(3, 9))) for pictures in images)
-    assert np.allclose(direction, (after - before).mean(0), atol=1e-6)
+    assert before.shape == (6, engine.model.config.latent_dim)
+    assert all(np.allclose(*pair, atol=1e-6) for pair in zip(found, (before, after), strict=True))
+
+
+def test_what_the_vaes_decoder_is_told_is_moved_beside_the_verdict():
+    engine = vae.AttributeVAEEngine(tiny_engines.small_vae(), text.load("faces"))
+    bench = SimpleNamespace(few=lambda most, quick: 30 if most == PAIRS else 4, seed=3, num_images=50)
+    edited = edit_told(bench, engine, "mouth", "smile")
+    starts = [first for first, _ in edit_captions(engine, "mouth", "smile", seed=3, count=4)]
+    frame = engine.draw(Request(tuple(caption.text for caption in starts), 3, 4))
+    assert np.array_equal(edited.before, frame.images)
+    direction = directions.find(engine, seed=53, pairs=30)["mouth smile"]
+    assert np.array_equal(edited.after, engine.draw_moved(engine.moving_parts(frame) + np.float32(LENGTH) * direction))
+    assert edited.how.endswith("what its decoder is told, not the random z")
 
 
 def test_directions_are_kept_with_the_weights_they_belong_to(tmp_path):

@@ -22,7 +22,7 @@ from playground import figures, gallery, judges, metrics, table, train_judges
 from playground.figures import Figure
 from playground.measure import __main__ as program
 from playground.measure import bench as bench_module
-from playground.measure import novelty, quality, report, resources, speed, stability
+from playground.measure import control, novelty, quality, report, resources, speed, stability
 from playground.measure.bench import Bench, draw_with
 
 WORDS = {str(i): word for i, word in enumerate(["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"])}
@@ -595,6 +595,9 @@ def test_parts_that_are_drawn_side_by_side_are_those_drawn_one_by_one(monkeypatc
 
         assert np.array_equal(bench_module.in_parts(part, 50, what="numbers"), np.arange(50))
         assert set(seen) == {1}
+        assert len(seen) == 17
+        bench_module.in_parts(part, 7, what="numbers")
+        assert len(seen) == 17 + 3  # none of the threads is idle
         assert torch.get_num_threads() == 3
     finally:
         torch.set_num_threads(threads)
@@ -663,7 +666,10 @@ def test_quick_measures_every_row_goes_on_after_a_kill_and_says_that_it_is_quick
             program.main(command)
     assert set(figures.read("digits", root=out)) == {"quality", "speed", "stability", "control"}
     first = len(drawn)
-    program.main(command)
+    with monkeypatch.context() as patch:
+        for module, name in ((quality, "measure_images"), (control, "passes_figure")):
+            patch.setattr(module, name, None)  # these rows are passed over
+        program.main(command)
     assert first > 40
     timed = speed.WARM_UPS + speed.QUICK_RUNS + speed.BATCH
     assert len(drawn) - first == timed + 2  # whose FLOPs are counted, for speed and for resources; nothing else is drawn anew
@@ -675,6 +681,13 @@ def test_quick_measures_every_row_goes_on_after_a_kill_and_says_that_it_is_quick
     assert {path: path.read_bytes() for path in place.rglob("*") if path.is_file()} == files  # left alone
     cells = {(cell.row.key, cell.family): cell for cell in table.cells("digits", measured)}
     assert all(cells[row.key, "vae"].figure for row in table.rows("digits"))
+    compared = [measured["novelty"][name]["novelty_encoder"] for name in ("vae", "gan")]
+    assert {len(figure.resamples) for figure in compared} == {200}
+    with monkeypatch.context() as patch:
+        patch.setattr(novelty, "nearest", None)
+        program.main([*command, "--rows", "quality,novelty"])
+        with pytest.raises(TypeError):
+            program.main([*command, "--rows", "novelty", "--seed", "3"])  # other pictures
 
 
 def test_quick_asks_a_tiny_engine_of_faces_for_every_control_and_edit(monkeypatch, tmp_path):

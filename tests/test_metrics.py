@@ -145,6 +145,16 @@ def test_histogram_distance_with_half_the_classes_missing():
     assert metrics.histogram_distance(real, real[::-1], num_classes=10) == 0
 
 
+def test_resamples_are_moved_to_the_value_and_their_ends_are_the_interval():
+    x = np.random.default_rng(0).normal(size=300)
+    draws = metrics.bootstrap(lambda chosen: x[chosen].std(), len(x), rng=np.random.default_rng(1))
+    assert draws.shape == (200,)
+    assert draws.mean() == pytest.approx(x.std())
+    same = metrics.bootstrap_interval(lambda chosen: x[chosen].std(), len(x), rng=np.random.default_rng(1))
+    assert metrics.interval(draws) == same
+    assert ((draws > same[0]) & (draws < same[1])).mean() == pytest.approx(0.95, abs=0.01)
+
+
 def test_bootstrap_interval_of_a_mean(rng):
     x = rng.normal(3.0, 2.0, size=2500)
     low, high = metrics.bootstrap_interval(lambda chosen: x[chosen].mean(), len(x), rng=rng)

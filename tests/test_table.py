@@ -96,6 +96,28 @@ def test_the_interval_of_a_difference_joins_both_intervals():
     assert (low, high) == pytest.approx((6 - 5, 6 + 5))
 
 
+def test_figures_that_were_resampled_alike_are_compared_resample_by_resample():
+    """What all engines share, prompts and real images, does not blur their difference."""
+    rng = np.random.default_rng(0)
+    shared, own = rng.normal(0, 1, 200), rng.normal(0, 0.05, (2, 200))
+
+    def resampled(value, draws, seed=3):
+        low, high = np.percentile(value + draws, (2.5, 97.5))
+        return dataclasses.replace(figure(value, low, high), seed=seed, resamples=tuple(value + draws - draws.mean()))
+
+    a, b = resampled(10.5, shared + own[0]), resampled(10.0, shared + own[1])
+    low, high = table.difference_interval(a, b)
+    assert 0.2 < low < 0.5 < high < 0.8
+    assert high - low == pytest.approx(2 * 1.96 * math.hypot(0.05, 0.05), rel=0.3)
+    low, high = table.difference_interval(table.log_figure(a), table.log_figure(b))
+    assert 0.02 < low < math.log(1.05) < high < 0.08
+    for other in (resampled(10.0, shared + own[1], seed=4), dataclasses.replace(b, n=4999), dataclasses.replace(b, resamples=())):
+        low, high = table.difference_interval(a, other)
+        assert low < -2 < 3 < high
+    below = dataclasses.replace(a, resamples=(-1.0, *a.resamples[1:]))
+    assert table.log_figure(below).resamples == ()  # no logarithm to take
+
+
 def test_speed_is_reproduced_contradicted_and_undecided():
     claims = [claim for claim in table.claims("digits") if claim.row.key == "speed"]
     expected = {(0.005, 0.006, 1.0, 0.4): "reproduced", (1.0, 0.9, 0.005, 0.006): "contradicted"}
@@ -302,11 +324,13 @@ def test_shipped_contradictions_are_explained_and_nothing_that_is_reproduced():
 
 
 def test_figures_survive_the_file_and_other_rows_stay(tmp_path):
-    first, second = figure(1.0, 0.5, 2.0), Figure(3.0, "s", 20, "median", "machine", "abc", seed=7, judge="f00")
+    first = dataclasses.replace(figure(1.0, 0.5, 2.0), method="in [0,  1]", resamples=(0.5, 1.25, 2.0))
+    second = Figure(3.0, "s", 20, "median", "machine", "abc", seed=7, judge="f00")
     figures.write("digits", "quality", "vae", {"fd_ratio": first}, root=tmp_path)
     figures.write("digits", "speed", "vae", {"seconds": second}, root=tmp_path)
     figures.write("digits", "speed", "gan", {"seconds": second}, root=tmp_path)
     before = (tmp_path / "digits" / "figures.json").read_text()
+    assert '"resamples": [ 0.5, 1.25, 2.0 ]' in before  # one line
     figures.write("digits", "quality", "vae", {"fd_ratio": first}, root=tmp_path)
     assert (tmp_path / "digits" / "figures.json").read_text() == before
     assert figures.read("digits", root=tmp_path) == {

@@ -3,8 +3,9 @@
 Measures the engines of a world for the rows of the table and writes `checkpoints/<world>/figures.json` after each engine. Only
 novelty needs the data set, and short trainings for stability that were not run yet do; for the other rows the judge ships the features
 of the real images. Measure speed on an otherwise idle machine.
-Pictures are kept in `runs/drawn` as they come, those of a quick measurement beside its figures: a measurement that was killed goes on
-where it was, if the code is the same commit. Only edits along a direction, some minutes of an engine, begin anew.
+A measurement that was killed goes on where it was, if the code is the same commit: engines whose figures of a row are there are passed
+over, and pictures are kept in `runs/drawn` as they come, those of a quick measurement beside its figures. What begins anew are the
+engine whose edits along a direction were under way, times, which are taken of all engines in turn, and costs.
 """
 
 from __future__ import annotations
@@ -60,10 +61,10 @@ def main(arguments: list[str] | None = None) -> None:
     for row in (row for row in options.rows if row not in asked):
         log.info("the world %s is not asked about %s", options.world, row)
     cells = tqdm(total=len(chosen) * len(bench.engines), desc="cells of the table", unit="cell", disable=None)
+    bench.progress = cells.update
     with logging_redirect_tqdm(), cells:
         for row in chosen:
             ROWS[row](bench)
-            cells.update(len(bench.engines))
     report.write_cards(options.world, root=options.out)
     if options.out.resolve() == checkpoint.ROOT.resolve():
         report.write_summary(options.world, checkpoint.ROOT.parent / "README.md", root=options.out)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -58,6 +58,7 @@ class Bench:
     others: dict[str, Engine] = field(default_factory=dict)
     machine: str = field(default_factory=lambda: device_name(torch.device("cpu")))
     commit: str = field(default_factory=cards.commit)
+    progress: Callable[[], object] = lambda: None  # called after each engine of a row
     drawn: dict[tuple[str, Params], np.ndarray] = field(default_factory=dict)  # rows share what they draw
     real: dict[tuple[str, bytes | None], metrics.Gaussian] = field(default_factory=dict)  # and what they know of real images
     excess: dict[tuple[str, int, int | None], float] = field(default_factory=dict)
@@ -169,14 +170,19 @@ class Bench:
         n: int,
         method: str,
         interval: tuple[float, float] = (None, None),
+        resamples: np.ndarray | None = None,
         judged: bool = False,
         seeded: bool = True,
     ) -> Figure:
-        """A figure stamped with this session's machine, commit and, if `judged`, judge. seeded: whether it hangs on the session's seed."""
-        low, high = interval
+        """A figure stamped with this session's machine, commit and, if `judged`, judge.
+
+        resamples: (R,), kept with it, from which the interval is taken. seeded: whether it hangs on the session's seed.
+        """
+        low, high = interval if resamples is None else metrics.interval(resamples)
         judge, seed = self.judge.hash if judged else "", self.seed if seeded else None
         method = f"{QUICK}{method}" if self.quick else method
-        return Figure(float(value), unit, n, method, self.machine, self.commit, low, high, seed, judge)
+        kept = () if resamples is None else tuple(resamples.tolist())
+        return Figure(float(value), unit, n, method, self.machine, self.commit, low, high, seed, judge, resamples=kept)
 
     def write(self, row: str, engine: str, named: dict[str, Figure], *, weights: str | None = None) -> None:
         """Store the figures of one engine in one row, stamped with its weights (or `weights`), and show them."""
@@ -187,6 +193,8 @@ class Bench:
         for name, figure in named.items():
             interval = "" if figure.low is None else f"  [{figure.low:.4g}, {figure.high:.4g}]"
             log.info("%s  %s  %s  %.4g %s%s", row, engine, name, figure.value, figure.unit, interval)
+        if engine in self.engines:
+            self.progress()
 
     def show(self, row: str, engine: str, images: np.ndarray, *, columns: int, caption: str) -> None:
         """Keep pictures, uint8 (N, H, W, C), as the evidence of one engine in one row: a sheet, and what it shows."""
@@ -195,6 +203,15 @@ class Bench:
     def read(self, row: str) -> dict[str, dict[str, Figure]]:
         """The figures stored for a row, by engine and name."""
         return figures.read(self.world.name, root=self.out).get(row, {})
+
+    def unfinished(self, row: str, name: str, *, n: int) -> Iterator[str]:
+        """The engines whose figures of a row this session does not find stored, told by the one called `name` over n."""
+        for engine in self.engines:
+            if self.known(row, engine, name, n=n):
+                log.info("%s  %s  measured by this commit, as stored", row, engine)
+                self.progress()
+            else:
+                yield engine
 
     def known(self, row: str, engine: str, name: str, *, n: int) -> Figure | None:
         """A stored figure, if this session would find the same: it `fits`, and the code was the same, which only a commit can tell."""
@@ -247,11 +264,13 @@ def draw_with(
 
 
 def in_parts(part: Callable[[slice], np.ndarray], count: int, *, what: str) -> np.ndarray:
-    """What `part` makes of every `DRAWN_AT_ONCE` of `count` things, joined.
+    """What `part` makes of every `DRAWN_AT_ONCE` of `count` things, or of fewer where there would be none for some threads, joined.
 
     As many parts are made side by side as torch has threads, each by one: a third faster than all threads together on large parts.
     """
-    threads, parts = torch.get_num_threads(), [slice(start, start + DRAWN_AT_ONCE) for start in range(0, count, DRAWN_AT_ONCE)]
+    threads = torch.get_num_threads()
+    size = min(DRAWN_AT_ONCE, -(-count // threads))
+    parts = [slice(start, start + size) for start in range(0, count, size)]
     try:
         with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
             made = tqdm(pool.map(part, parts), total=len(parts), desc=what, unit="part", leave=False, disable=None)

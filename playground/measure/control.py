@@ -28,7 +28,7 @@ ADHERENCE = 0.9  # share of what is asked that must be found
 VARIETY = 0.5  # of the variety of real images that must be left in what a prompt does not name
 SEAM = 1.5  # times the step that real images make across the border of the known part
 LAYOUT = 0.5  # of the difference that another seed makes
-SEEDS = 16  # pictures per prompt whose variety is looked at
+SEEDS, QUICK_SEEDS = 16, 4  # pictures per prompt whose variety is looked at
 HOLE = (0.3, 0.6)  # sides of a hole, as shares of the picture's
 
 SHOWN, SHOWN_TEST = 10, "hole"  # pictures kept as evidence, and of which test
@@ -74,7 +74,7 @@ def measure(bench: Bench) -> None:
     """Write the row's figures: what the judge reads in real images first, then engine after engine."""
     real = {name: figure for name, figure in quality.measure_real(bench).items() if name.startswith("accuracy_")}
     bench.write(ROW, "real", real | untouched_figures(bench))
-    for name in bench.engines:
+    for name in bench.unfinished(ROW, "full prompt", n=most_images(bench)):
         tests = {test.__name__.replace("_", " "): test(bench, name) for test in TESTS}
         named = passes_figure(bench, tests) | {key: c.figure for checks in tests.values() for key, c in checks.items()}
         adherence = bench.known(quality.ROW, name, "adherence", n=quality.few_asked(bench).sum())
@@ -129,9 +129,10 @@ def any_subset(bench: Bench, name: str) -> Test:
     found = answers(bench, draw(bench, name, [bench.prompts[i] for i in rows]))
     method = "share of the attributes found, of prompts that name some"
     checks = {"any subset": adherence_check(bench, wanted, found, method)}
+    seeds = QUICK_SEEDS if bench.quick else SEEDS
     few = rows[: max(2, most_images(bench) // SEEDS)]
-    repeated = np.repeat(few, SEEDS)
-    found = answers(bench, draw(bench, name, [bench.prompts[i] for i in repeated])).reshape(len(few), SEEDS, -1)  # (P, S, A)
+    repeated = np.repeat(few, seeds)
+    found = answers(bench, draw(bench, name, [bench.prompts[i] for i in repeated])).reshape(len(few), seeds, -1)  # (P, S, A)
     labels = bench.judge.reference.labels
     real = np.array([variety(labels[key], len(bench.world.attributes[key])) for key in keys])  # (A,)
     drawn = np.array([[variety(p[:, a], len(bench.world.attributes[key])) for a, key in enumerate(keys)] for p in found])  # (P, A)
@@ -141,7 +142,7 @@ def any_subset(bench: Bench, name: str) -> Test:
         where = left_open[chosen]
         return float(drawn[chosen][where].sum() / np.broadcast_to(real, drawn.shape)[chosen][where].sum())
 
-    method = f"chance that two pictures differ in an attribute that n prompts leave open, {SEEDS} seeds each, over that of real images"
+    method = f"chance that two pictures differ in an attribute that n prompts leave open, {seeds} seeds each, over that of real images"
     return checks | {"any subset, variety": Check(resampled(bench, share, len(few), method, unit="× real"), VARIETY)}
 
 

@@ -30,7 +30,7 @@ ROW = "faces"
 EDITS = (("mouth", "smile"), ("glasses", "round"), ("hair_color", "red"), ("facial_hair", "beard"))
 PAIRS, QUICK_PAIRS = 500, 100  # of faces from which a direction is found
 MOST_IMAGES, QUICK_IMAGES = 1000, 32  # faces edited along it
-BESIDE = 250  # faces edited by prompt, or along the mean difference alone, which is shown beside the verdict
+BESIDE = 250  # faces of each edit that is shown beside the verdict
 REAL_FACES = 250  # that could be before each edit, and after it: what faces are compared with
 LENGTH = 2.0  # of an edit, in directions: one mean difference leaves what was there before and what should come in equal parts
 SHOWN = 10  # faces of each edit kept as evidence
@@ -56,10 +56,12 @@ def measure(bench: Bench) -> None:
     """Write the row's figures, engine after engine.
 
     The verdict's is `edits`, whether a direction passes every test. Beside it stands what the mean difference does that was not
-    bettered, what another prompt does, and how the engine fills a hole.
+    bettered, what moving the decoder's orders does where the latent does not depend on them, what another prompt does, and how the
+    engine fills a hole.
     """
     real = real_faces(bench)
-    for name, engine in bench.engines.items():
+    for name in bench.unfinished(ROW, "by prompt: sharpness", n=len(EDITS) * faces_beside(bench)):
+        engine = bench.engines[name]
         prompted = [edit_by_prompt(bench, name, key, value) for key, value in EDITS]
         others = {"by prompt": prompted}
         if engine.latent is None:
@@ -75,6 +77,8 @@ def measure(bench: Bench) -> None:
             named = {"edits": edits_figure} | {key: check.figure for key, check in checks.items()}
             if any(plain for _, plain in both):
                 others["mean difference alone"] = [plain or edited for edited, plain in both]
+            if engine.encodes and engine.movable:
+                others["moved otherwise"] = [edit_told(bench, engine, key, value) for key, value in EDITS]
         for what, edits in others.items():
             named |= {f"{what}: {key}": check.figure for key, check in edit_checks(bench, edits, real).items()}
         bench.write(ROW, name, named | filled(bench, name))
@@ -94,14 +98,6 @@ def filled(bench: Bench, name: str) -> dict[str, Figure]:
     stored = bench.read(control.ROW).get(name, {})
     holes = {key: figure for key, figure in stored.items() if key.partition(",")[0] == "hole"}
     return {f"fill a {key}": figure for key, figure in holes.items() if bench.fits(figure, name, n=figure.n)}
-
-
-def find_direction(engine: Engine, key: str, value: str, *, seed: int, pairs: int = PAIRS, steps: int = STEPS) -> np.ndarray:
-    """The direction in latents, one of them or one for each layer, that turns `key` of a face into `value` when followed `LENGTH` times.
-
-    That is the mean difference, before `Engine.refine_direction` betters it in so many steps.
-    """
-    return bettered(engine, *latents_beside(engine, key, value, seed=seed, pairs=pairs), key, value, steps=steps)
 
 
 def latents_beside(engine: Engine, key: str, value: str, *, seed: int, pairs: int) -> tuple[np.ndarray, np.ndarray]:
@@ -168,8 +164,28 @@ def edit(bench: Bench, engine: Engine, key: str, value: str) -> tuple[EditedFace
 
     if direction.shape == plain.shape and np.allclose(direction, plain):
         return follow(plain, "the mean difference"), None
-    alone = follow(plain, "the mean difference", bench.few(BESIDE, QUICK_IMAGES))
+    alone = follow(plain, "the mean difference", faces_beside(bench))
     return follow(direction, "a direction that the engine bettered by what it knows"), alone
+
+
+def edit_told(bench: Bench, engine: Engine, key: str, value: str) -> EditedFaces:
+    """Find and follow a direction in `Engine.moving_parts`, as the page's face editor does."""
+    pairs, count = bench.few(PAIRS, QUICK_PAIRS), faces_beside(bench)
+    captions = edit_captions(engine, key, value, seed=bench.seed + bench.num_images, count=pairs)
+    before, after = (
+        drawn(engine, [pair[i] for pair in captions], seed=bench.seed + bench.num_images, take=engine.moving_parts) for i in (0, 1)
+    )
+    direction = LENGTH * (after - before).mean(0)
+    starts = [first for first, _ in edit_captions(engine, key, value, seed=bench.seed, count=count)]
+    parts = drawn(engine, starts, seed=bench.seed, take=engine.moving_parts)
+    seconds = waited(engine, lambda: engine.draw_moved(parts[:1] + direction))
+    moved = (in_parts(lambda where, p=p: engine.draw_moved(p[where]), count, what=engine.family) for p in (parts, parts + direction))
+    return EditedFaces(key, value, f"moved by {LENGTH:g} times the mean difference in {engine.movable}", *moved, seconds)
+
+
+def faces_beside(bench: Bench) -> int:
+    """N of the edits that stand beside the verdict, each."""
+    return bench.few(BESIDE, QUICK_IMAGES)
 
 
 def redrawn(engine: Engine, latents: np.ndarray, prompts: tuple[str, ...], seeds: tuple[int, ...]) -> np.ndarray:
@@ -180,7 +196,7 @@ def redrawn(engine: Engine, latents: np.ndarray, prompts: tuple[str, ...], seeds
 def edit_by_prompt(bench: Bench, name: str, key: str, value: str) -> EditedFaces:
     """Draw faces again from the same random numbers, with one word of their prompts changed."""
     engine = bench.engines[name]
-    captions = edit_captions(engine, key, value, seed=bench.seed, count=bench.few(BESIDE, QUICK_IMAGES))
+    captions = edit_captions(engine, key, value, seed=bench.seed, count=faces_beside(bench))
     before, after = (draw(bench, name, [pair[i].text for pair in captions]) for i in (0, 1))
     seconds = waited(engine, lambda: engine.draw(Request(captions[0][1].text, seed=bench.seed)))
     return EditedFaces(key, value, "were drawn by another prompt with the same seed", before, after, seconds)

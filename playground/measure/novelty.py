@@ -21,13 +21,15 @@ PERCENTILE = 1.0  # of the distances of unseen real images to their nearest trai
 COPY_SPACE = "encoder"  # of the judge, beside pixels
 BLOCK = 5000  # training images looked at at once
 SHOWN = 10  # pictures kept as evidence, beside their nearest training images
-MOST_PAIRS = 500  # prompts with held-out pairs
 
 log = logging.getLogger(__name__)
 
 
 def measure(bench: Bench) -> None:
     """Write the row's figures: real unseen images first, then engine after engine. Needs the world's data set, unless quick."""
+    wanted = list(bench.unfinished(ROW, "novelty", n=bench.num_images))
+    if not wanted:
+        return
     (training, features), unseen = training_images(bench), unseen_images(bench)
     real, _ = nearest(bench, unseen, training, features)
     thresholds = {name: np.percentile(distances, PERCENTILE) for name, distances in real.items()}
@@ -39,7 +41,7 @@ def measure(bench: Bench) -> None:
     )
     named = {"copy_rate": mean_figure(bench, real_copies, method=method)}
     bench.write(ROW, "real", named | {"vendi": vendi_figure(bench, bench.reference(COPY_SPACE))})
-    for name in bench.engines:
+    for name in wanted:
         images = bench.draw(name)
         distances, places = nearest(bench, images, training, features)
         bench.write(ROW, name, novelty_figures(bench, images, copies(distances, thresholds), best) | pair_figures(bench, name))
@@ -91,9 +93,9 @@ def novelty_figures(bench: Bench, images: np.ndarray, copied: np.ndarray, best: 
             coverage = metrics.geometric_mean([max(covered[space][chosen].mean(), 1e-9) / best[space] for space in spaces])
             return coverage * (1 - copied[chosen].mean())
 
-        interval = metrics.bootstrap_interval(novelty, n, rng=bench.rng())
+        resamples = metrics.bootstrap(novelty, n, rng=bench.rng())
         method = f"coverage (k = 5, {' and '.join(spaces)} features) × (1 - copy rate), over that of unseen real images"
-        named[f"novelty{ending}"] = bench.figure(novelty(np.arange(n)), "of real", n=n, method=method, interval=interval, judged=True)
+        named[f"novelty{ending}"] = bench.figure(novelty(np.arange(n)), "of real", n=n, method=method, resamples=resamples, judged=True)
     method = "share of pictures nearer to a training image than 99 % of unseen real images are, in pixels and in features"
     named["copy_rate"] = mean_figure(bench, copied, method=method)
     named["vendi"] = vendi_figure(bench, bench.judge.features(images, space=COPY_SPACE))
@@ -128,7 +130,7 @@ def pair_figures(bench: Bench, name: str) -> dict[str, Figure]:
 def held_out_captions(bench: Bench) -> tuple[list[Caption], np.ndarray]:
     """Captions that name a held-out pair, and the pair alone as value indices (N, A), -1 elsewhere."""
     world, rng, captions, wanted = bench.world, bench.rng(), [], []
-    for index in range(min(MOST_PAIRS, control.most_images(bench))):
+    for index in range(control.most_images(bench)):
         label = world.sample_label("held_out", index)
         pair = next(first | second for first, second in world.HELD_OUT_PAIRS if (first | second).items() <= label.items())
         caption = world.compose(label, rng, contradiction_share=0.0)

@@ -17,7 +17,7 @@ MOST_ASKED = 5  # attributes of a prompt whose adherence counts
 def measure(bench: Bench) -> None:
     """Write the row's figures: real images first, then engine after engine at its default settings."""
     bench.write(ROW, "real", measure_real(bench))
-    for name in bench.engines:
+    for name in bench.unfinished(ROW, "fd_ratio", n=bench.num_images):
         images = bench.draw(name)
         bench.write(ROW, name, measure_images(bench, images))
         show_extremes(bench, name, images)
@@ -86,10 +86,10 @@ def ratio_figure(bench: Bench, features: dict[str, np.ndarray], spaces: tuple[st
         return metrics.geometric_mean([bench.distance(space, features[space][chosen]) / bench.floor(space) for space in spaces])
 
     n, whole = len(features[spaces[0]]), bench.judge.reference.figures["num_images"]
-    interval = metrics.bootstrap_interval(ratio, n, rng=bench.rng())
+    resamples = metrics.bootstrap(ratio, n, rng=bench.rng())
     equal = "" if n == whole else f" (less what n real images show more than {whole:,})"
     method = f"FD / floor at equal N{equal}, {' and '.join(spaces)} features; 200 resamples"
-    return bench.figure(ratio(np.arange(n)), "× real", n=n, method=method, interval=interval, judged=True)
+    return bench.figure(ratio(np.arange(n)), "× real", n=n, method=method, resamples=resamples, judged=True)
 
 
 def sharpness_figures(bench: Bench, images: np.ndarray) -> dict[str, Figure]:

@@ -31,14 +31,16 @@ log = logging.getLogger(__name__)
 
 def measure(bench: Bench) -> None:
     """Write the row's figures, engine after engine, at the settings of the speed row where that was measured."""
-    with ThreadPoolExecutor(torch.get_num_threads()) as pool:
-        peaks = list(pool.map(lambda name: peak_memory(f"{bench.world.name}/{name}", bench.root), bench.engines))
+    peaks = [None] * len(bench.engines)
+    if not bench.quick:
+        with ThreadPoolExecutor(torch.get_num_threads()) as pool:
+            peaks = list(pool.map(lambda name: peak_memory(f"{bench.world.name}/{name}", bench.root), bench.engines))
     for name, peak in zip(bench.engines, peaks, strict=True):
         bench.write(ROW, name, measure_engine(bench, name, peak))
 
 
 def measure_engine(bench: Bench, name: str, peak: float | None) -> dict[str, Figure]:
-    """All figures of the row for one engine. peak: megabytes that it took at most, None if unknown, see `peak_memory`."""
+    """All figures of the row for one engine. peak: megabytes that it took at most, None if not measured, see `peak_memory`."""
     engine, folder = bench.engines[name], bench.root / bench.world.name / name
     params = speed.chosen_params(engine, speed.stored_sweep(bench, name))
     count = 2 * speed.multiply_adds(engine, Request(bench.prompts[0], seed=bench.seed, params=params))
@@ -85,7 +87,8 @@ def training_figures(bench: Bench, folder: Path, image_flops: float) -> dict[str
         n = images.shape[1]
         sets = f"the first of {len(flops)} sets of n pictures whose FD, as at full N, is within 10 % of the engine's best"
         for ending, (value, interval) in flops_to_best(bench, images, flops + parts, before=parts).items():
-            method = f"training FLOPs at {sets}{ending.replace('_', ', ')}; the interval reaches down to the set before"
+            last = ", which is the last, so it might have become better still" if value == flops[-1] + parts else ""
+            method = f"training FLOPs at {sets}{ending.replace('_', ', ')}{last}; the interval reaches down to the set before"
             named[f"flops_to_best{ending}"] = bench.figure(value, "FLOPs", n=n, method=method, interval=interval, judged=True)
             cost, low, high = (math.sqrt(f * image_flops) for f in (value, *interval))
             method = f"geometric mean of flops_to_best{ending} and FLOPs per image"
