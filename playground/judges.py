@@ -2,7 +2,8 @@
 
 The classifier reads the attributes of a picture; the encoder, trained without labels, only learned to put pictures back
 together. A finding counts when both feature spaces agree. Trained on real images alone by `playground.train_judges`. What they read
-did lead to changes of recipes and settings (guidance, truncation, temperature): `checkpoints/LOG.md` says where.
+did lead to changes of recipes and settings (guidance, truncation, temperature) and to the choice of weights: `checkpoints/LOG.md`
+says where.
 """
 
 from __future__ import annotations

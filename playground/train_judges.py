@@ -171,7 +171,7 @@ license: apache-2.0
 Two convolutional networks that score pictures of this world: a classifier with one head per attribute, and an encoder trained
 without labels (an autoencoder). Their features have {judge.config.dim} dimensions; the Fréchet distance in them is called FD.
 They were trained on the real training images alone; no engine is trained, conditioned or guided by them. Recipes and settings (guidance,
-truncation, temperature) were changed after what they read, as `checkpoints/LOG.md` tells.
+truncation, temperature) were changed and weights were chosen after what they read, as `checkpoints/LOG.md` tells.
 
 Made by `python -m playground.train_judges {judge.config.world} {budget}`
 at commit {cards.commit()} on {device}.

@@ -34,6 +34,11 @@ def test_quality_against_time_has_every_engine_and_diffusion_at_all_its_steps():
     whole = ("Diffusion", 0.4, 1.5, False)  # of all pictures, at the 20 steps that it takes by default
     assert found == [("GAN", 0.01, 9.0, False), *swept, whole]  # the VAE's time is not known
     assert (points(chart)[0]["low"], points(chart)[0]["high"]) == (8.0, 10.0)
+    spans = charts.fewer_steps(measured)["layer"][0]["data"]["values"]
+    assert spans == []
+    measured["speed"]["diffusion"]["fd_ratio at 5 steps"] = figure(8.0, -1.0, 16.0)
+    spans = charts.fewer_steps(measured)["layer"][0]["data"]["values"]
+    assert spans == [{"steps": 5, "low": charts.LOWEST / 2, "high": 8.0}]
     assert points(charts.fewer_steps(measured))[:2] == [
         {"series": "here (FD, × real)", "steps": 5, "worse": 4.0, "value": 8.0},
         {"series": "here (FD, × real)", "steps": 20, "worse": 1.0, "value": 2.0},
@@ -79,7 +84,10 @@ def test_short_trainings_show_their_outcomes_and_curves(tmp_path):
     (folder / "a.json").write_text(json.dumps(good))
     (folder / "b.json").write_text(json.dumps({"seed": 0, "rate": 3.0, "steps": 40, "diverged": True, "curve": curve[:2]}))
     runs = figures.read_runs(root=tmp_path)
-    assert [(point["engine"], point["rate"], point["distance"]) for point in points(charts.outcomes(runs))] == [("GAN", "recipe's", 3.0)]
+    chart = charts.outcomes(runs)
+    assert [(point["engine"], point["rate"], point["distance"]) for point in points(chart)] == [("GAN", "recipe's", 3.0)]
+    assert chart["layer"][0]["data"]["values"] == [{"engine": "GAN", "distance": 6.0}]
+    assert chart["title"]["subtitle"][1].endswith("diverged, which have no place: 1")
     drawn = [(point["rate"], point["share"], point["loss"]) for point in points(charts.curves(runs["gan"]))]
     assert drawn == [("recipe's", 0.5, 2.0), ("recipe's", 1.0, 1.0), ("high", 0.5, 2.0)]
 

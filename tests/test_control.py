@@ -11,7 +11,7 @@ from engines import Engine, Frame, Params, text, worlds
 from engines.base import paste, slider
 from playground import figures, gallery, metrics
 from playground.judges import SPACES, Reference
-from playground.measure import control, manipulation, quality
+from playground.measure import checks, control, manipulation, quality
 from playground.measure.bench import Bench
 
 WORLD = worlds.load("digits")
@@ -377,4 +377,4 @@ def test_variety_of_even_and_of_single_values():
 )
 def test_a_test_passes_at_its_figure_and_at_both_ends_of_its_interval(value, low, high, threshold, options, found):
     figure = figures.Figure(value, "", 100, "test", "machine", "abc", low, high)
-    assert control.passed({"a": control.Check(figure, threshold, **options)}) == found
+    assert checks.passed({"a": checks.Check(figure, threshold, **options)}) == found

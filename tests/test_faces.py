@@ -10,7 +10,7 @@ import pytest
 
 from engines import text, worlds
 from engines.worlds import avatars, faces, faces_language
-from playground.measure.control import caption_pair
+from playground.measure.checks import caption_pair
 
 PROMPTS = [json.loads(line) for line in Path(__file__).with_name("faces_prompts.jsonl").read_text().splitlines()]
 

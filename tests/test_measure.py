@@ -19,6 +19,7 @@ from engines.networks import linear_vae
 from engines.training import cards
 from engines.worlds.captions import Caption
 from playground import figures, gallery, judges, metrics, table, train_judges
+from playground import rows as table_rows
 from playground.figures import Figure
 from playground.measure import __main__ as program
 from playground.measure import bench as bench_module
@@ -495,8 +496,8 @@ def test_runs_fail_for_the_reasons_the_rule_names(root):
     assert stamps == ["abc, def", "abc, def", "abc", "def"]
     assert named["failures"].low < 3 < named["failures"].high < len(runs)
     assert named["variation"].value == pytest.approx(0.1)
-    assert table.stability_word(3, named) == "Unstable"
-    assert table.stability_word(1, named) == "Stable"
+    assert table_rows.stability_word(3, named) == "Unstable"
+    assert table_rows.stability_word(1, named) == "Stable"
     assert stability.missing_share(np.repeat(np.arange(10), 10), np.repeat([0, 1, 2, 3, 4], 20)) == 0.5
 
 

@@ -24,7 +24,7 @@ from playground.judges import SPACES
 from playground.machine import threads_for
 from playground.measure import control
 from playground.measure.bench import Bench, in_parts
-from playground.measure.control import Check, Test, answers, caption_pair, draw, passed, resampled, rule
+from playground.measure.checks import Check, Test, answers, caption_pair, draw, passed, resampled, rule
 
 ROW = "faces"
 EDITS = (("mouth", "smile"), ("glasses", "round"), ("hair_color", "red"), ("facial_hair", "beard"))

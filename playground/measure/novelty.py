@@ -12,8 +12,8 @@ from engines.worlds.labels import asked
 from playground import metrics
 from playground.figures import Figure
 from playground.judges import SPACES, test_halves
-from playground.measure import control
 from playground.measure.bench import Bench
+from playground.measure.checks import answers, draw, most_images
 from playground.measure.quality import mean_figure
 
 ROW = "novelty"
@@ -121,7 +121,7 @@ def pair_figures(bench: Bench, name: str) -> dict[str, Figure]:
     if "held_out" not in bench.world.splits:
         return {}
     captions, wanted = held_out_captions(bench)
-    found = control.answers(bench, control.draw(bench, name, [caption.text for caption in captions]))
+    found = answers(bench, draw(bench, name, [caption.text for caption in captions]))
     both = ((found == wanted) | (wanted < 0)).all(1)
     method = "share of pictures with both values of a pair that never occurs in training, of prompts that name it"
     return {"held_out_pairs": mean_figure(bench, both, method=method)}
@@ -130,7 +130,7 @@ def pair_figures(bench: Bench, name: str) -> dict[str, Figure]:
 def held_out_captions(bench: Bench) -> tuple[list[Caption], np.ndarray]:
     """Captions that name a held-out pair, and the pair alone as value indices (N, A), -1 elsewhere."""
     world, rng, captions, wanted = bench.world, bench.rng(), [], []
-    for index in range(control.most_images(bench)):
+    for index in range(most_images(bench)):
         label = world.sample_label("held_out", index)
         pair = next(first | second for first, second in world.HELD_OUT_PAIRS if (first | second).items() <= label.items())
         caption = world.compose(label, rng, contradiction_share=0.0)

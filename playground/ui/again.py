@@ -18,15 +18,15 @@ from playground.figures import Figure, Figures
 from playground.table import Cell, Row
 from playground.ui.compare_tab import RUNS_AT_ONCE
 from playground.ui.panes import title
-from playground.ui.table_detail import number
+from playground.ui.table_detail import with_interval
 
 SECONDS = 180.0  # that it takes on two cores, until the first figures say otherwise
 POLL = 2.0  # seconds
 TASK = "measuring"  # and a world: the name of the background's job
 
 EXPLAIN = """<p>Runs the quick form of the measurement on this server, with few pictures, for about three minutes, and puts what
-it finds beside the committed figures. Speeds differ with the machine, and with what it does besides; the rest should agree within
-its wider intervals.
+it finds beside the committed figures. Speeds differ with the machine, and with what it does besides, and edits of faces are bettered
+for 5 steps instead of 300, so they may fail here; the rest should agree within its wider intervals.
 Where so few pictures allow several words, the table says so. Training stability is quoted, not measured again.</p>"""
 
 
@@ -121,7 +121,8 @@ def _line(committed: Cell, here: Cell, *found: Figures) -> str:
     row, family = here.row, here.family
     mine, theirs = (measured.get(row.key, {}).get(family, {}).get(row.figure) for measured in found)
     agree, words = ("quoted", here.ours) if row.measured_in else (_agreement(row, mine, theirs), _words(committed, here, found[0]))
-    cells = (_number(theirs), _number(mine), agree, words)
+    shown = ("not measured" if figure is None else with_interval(figure) for figure in (theirs, mine))
+    cells = (*shown, agree, words)
     columns = "".join(f"<td>{escape(cell)}</td>" for cell in cells)
     return f'<tr><th scope="row">{escape(row.title)}</th><td>{escape(title(family))}</td>{columns}</tr>'
 
@@ -141,13 +142,6 @@ def _words(committed: Cell, here: Cell, found: Figures) -> str:
     if len(set(ends)) > 1:
         return f"too few pictures to tell: {ends[0]} to {ends[-1]}"
     return here.ours if committed.ours in (None, here.ours) else f"{committed.ours} → {here.ours}"
-
-
-def _number(figure: Figure | None) -> str:
-    if not figure:
-        return "not measured"
-    interval = "" if figure.low is None else f" [{number(figure.low)}, {number(figure.high)}]"
-    return f"{number(figure.value)} {figure.unit}{interval}"
 
 
 def _titled(world_name: str) -> str:

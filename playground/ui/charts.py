@@ -20,6 +20,8 @@ from playground import figures, metrics, table
 from playground.figures import Figure, Figures
 from playground.judges import SPACES
 from playground.measure.speed import STEPS
+from playground.measure.stability import WORSE
+from playground.references import DDIM_CIFAR10
 from playground.ui.panes import title
 
 SCHEMA = "https://vega.github.io/schema/vega-lite/v5.json"  # a name, which nothing is fetched from
@@ -28,7 +30,6 @@ GREY = "#7c7567"
 SHAPES = ("circle", "square", "triangle-up", "diamond")
 DASHES = ([1, 0], [6, 3], [2, 2])
 RATES = {"low": "#0d9488", "recipe's": GREY, "high": "#c2691c"}  # of the learning rate
-DDIM_CIFAR10 = {10: 13.36, 20: 6.84, 50: 4.67, 100: 4.16, 1000: 4.04}  # FID by steps, Song et al. 2020, arXiv:2010.02502, table 1
 SERIES = ("here (FD, × real)", "DDIM, CIFAR-10 (FID)")
 HEIGHT = 300  # pixels
 RULER = {  # real images that stand beside the axis of distances: their name in the ruler, and here
@@ -104,13 +105,20 @@ def quality_against_time(world_name: str, measured: Figures) -> Chart:
 def fewer_steps(measured: Figures) -> Chart:
     """How much worse diffusion is with fewer steps than with the best number, here and in the paper that introduced DDIM."""
     seconds = measured.get("speed", {}).get("diffusion", {})
-    ours = {steps: seconds[f"fd_ratio at {steps} steps"].value for steps in _steps(seconds)}
-    if not ours:
+    found = {steps: seconds[f"fd_ratio at {steps} steps"] for steps in _steps(seconds)}
+    if not found:
         return None
+    ours = {steps: figure.value for steps, figure in found.items()}
     points = [
         {"series": series, "steps": steps, "worse": value / min(values.values()), "value": value}
         for series, values in zip(SERIES, (ours, DDIM_CIFAR10), strict=True)
         for steps, value in values.items()
+    ]
+    best = min(ours.values())
+    spans = [
+        {"steps": steps, **{end: max(at, LOWEST) / best for end, at in (("low", f.low), ("high", f.high))}}
+        for steps, f in found.items()
+        if f.low is not None
     ]
     color = {
         "field": "series",
@@ -119,16 +127,19 @@ def fewer_steps(measured: Figures) -> Chart:
         "scale": {"domain": list(SERIES), "range": [COLORS[3], GREY]},
         "legend": _LEGEND,
     }
+    x, y = _log("steps", "network steps"), _log("worse", "distance, × best")
     encoding = {
-        "x": _log("steps", "network steps"),
-        "y": _log("worse", "distance, × best"),
+        "x": x,
+        "y": y,
         "color": color,
         "strokeDash": _dashes("series", SERIES, title=None, columns=2),
         "tooltip": _tooltip("series", "steps", "value"),
     }
-    fewest = min(seconds[f"fd_ratio at {steps} steps"].n for steps in ours)
+    fewest = min(figure.n for figure in found.values())
     line = {"mark": {"type": "line", "point": {"size": 60, "strokeWidth": 0}}, "encoding": encoding}
-    return _spec(points, [line], note=[f"here of {fewest:,} pictures for each number of steps"])
+    ends = {"x": x, "y": y | {"field": "low"}, "y2": {"field": "high"}, "color": {"value": COLORS[3]}}
+    whisker = {"data": {"values": spans}, "mark": "rule", "encoding": ends}
+    return _spec(points, [whisker, line], note=[f"here of {fewest:,} pictures for each number of steps; whiskers: 95 % intervals"])
 
 
 def rows_at_a_glance(world_name: str, measured: Figures) -> Chart:
@@ -158,7 +169,7 @@ def rows_at_a_glance(world_name: str, measured: Figures) -> Chart:
 
 
 def outcomes(runs: dict[str, list[dict[str, Any]]]) -> Chart:
-    """The distance from real images after each short training, by engine and learning rate."""
+    """The distance from real images after each short training, by engine and learning rate, and from where on a run has failed."""
     points = [
         {"engine": title(family), "distance": run["fd"], "missing": run["missing"], "seed": run["seed"], "rate": _rate(run)}
         for family, records in runs.items()
@@ -167,14 +178,22 @@ def outcomes(runs: dict[str, list[dict[str, Any]]]) -> Chart:
     ]
     if not points:
         return None
+    x = {"field": "engine", "type": "nominal", "title": None, "sort": None, "axis": {"labelAngle": 0}}
+    y = _log("distance", "Fréchet distance after the run")
     encoding = {
-        "x": {"field": "engine", "type": "nominal", "title": None, "sort": None, "axis": {"labelAngle": 0}},
+        "x": x,
         "xOffset": {"field": "rate", "sort": list(RATES)},
-        "y": _log("distance", "Fréchet distance after the run"),
+        "y": y,
         "color": _rates(),
         "tooltip": _tooltip("engine", "rate", "seed", "distance", "missing"),
     }
-    return _spec(points, [{"mark": {"type": "point", "filled": True, "size": 60, "strokeWidth": 0}, "encoding": encoding}])
+    best = {name: min(point["distance"] for point in points if point["engine"] == name) for name in {p["engine"] for p in points}}
+    limits = [{"engine": name, "distance": WORSE * distance} for name, distance in sorted(best.items())]
+    bars = {"data": {"values": limits}, "mark": {"type": "tick", "thickness": 2, "color": GREY}, "encoding": {"x": x, "y": y}}
+    dots = {"mark": {"type": "point", "filled": True, "size": 60, "strokeWidth": 0}, "encoding": encoding}
+    note = [f"bars: {WORSE:g} times the family's best, above which a run has failed"]
+    diverged = sum(run["diverged"] for records in runs.values() for run in records)
+    return _spec(points, [bars, dots], note=note + ([f"runs that diverged, which have no place: {diverged}"] if diverged else []))
 
 
 def curves(records: list[dict[str, Any]]) -> Chart:

@@ -16,7 +16,7 @@ from playground.figures import Figures
 from playground.learn import Formula, Lesson, Link, Paper, Trait
 from playground.table import Cell
 from playground.ui.panes import title
-from playground.ui.table_detail import number
+from playground.ui.table_detail import with_interval
 from playground.ui.table_tab import CLAIM, MARKS, VERDICTS, measured_in
 
 SCRIPT = Path(__file__).with_name("learn.js")
@@ -134,8 +134,7 @@ def _found(world: str, cell: Cell) -> str:
     if not cell.figure:
         return f"{course} · not measured yet"
     figure = cell.figure
-    interval = "" if figure.low is None else f" [{number(figure.low)}, {number(figure.high)}]"
-    value = f"{number(figure.value)} {escape(figure.unit)}{interval}, n = {figure.n:,}{escape(measured_in(world, cell.row))}"
+    value = f"{escape(with_interval(figure))}, n = {figure.n:,}{escape(measured_in(world, cell.row))}"
     verdict = f'<span class="verdict">{MARKS[cell.verdict]} {escape(VERDICTS[cell.verdict])}</span>'
     return f"{course} · measured: <b>{escape(cell.ours)}</b> · {value} · {verdict}"
 

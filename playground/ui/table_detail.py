@@ -29,7 +29,7 @@ def show(query: dict[str, str]) -> str:
         f'<h3 tabindex="-1">{escape(row.title)}: {escape(title(family))}</h3>',
         _claims(world.name, row, family, measured),
         f"<p>The rule of the word, fixed before anything was trained: {escape(row.rule_text)}.</p>",
-        f"<p>Settled later: {escape(row.settled)}.</p>" if row.settled else "",
+        f"<p>Settled later:</p><ul>{''.join(f'<li>{escape(text)}</li>' for text in row.settled)}</ul>" if row.settled else "",
         _evidence(world.name, row, family),
         _table(named, "What was measured"),
         _ruler(measured.get(row.key, {}).get("real", {})),
@@ -40,8 +40,9 @@ def show(query: dict[str, str]) -> str:
 def _claims(world_name: str, row: Row, family: str, measured: figures.Figures) -> str:
     about = [claim for claim in table.claims(world_name) if claim.row is row and family in (claim.upper, claim.lower)]
     reasons = figures.read_reasons(world_name)
-    open_claims = any(table.verdict(claim, measured) != REPRODUCED for claim in about)
-    why = f"<p>{escape(reasons[row.key])}</p>" if open_claims and row.key in reasons else ""
+    cell = next(c for c in table.cells(world_name, measured) if (c.row, c.family) == (row, family))
+    unlike = any(table.verdict(claim, measured) != REPRODUCED for claim in about) or cell.ours not in (None, cell.theirs)
+    why = f"<p>{escape(reasons[row.key])}</p>" if unlike and row.key in reasons else ""
     return f"<ul>{''.join(_claim(claim, measured, reasons) for claim in about)}</ul>{why}"
 
 
@@ -95,8 +96,10 @@ def _table(named: Named, caption: str) -> str:
         for name, figure in named.items()
     )
     heads = "".join(f'<th scope="col">{head}</th>' for head in ("figure", "value", "interval", "n", "how"))
-    stamps = dict.fromkeys((figure.machine, figure.commit, figure.seed) for figure in named.values())
-    where = " and ".join(f"{m}; commit {c}" + ("" if s is None else f"; seed {s}") for m, c, s in stamps)
+    stamps = dict.fromkeys((figure.machine, figure.commit, figure.seed, figure.judge) for figure in named.values())
+    where = " and ".join(
+        f"{m}; commit {c}" + ("" if s is None else f"; seed {s}") + (f"; judge {judge}" if judge else "") for m, c, s, judge in stamps
+    )
     return (
         f'<div class="scroll" tabindex="0" role="region" aria-label="{escape(caption)}"><table><caption>{escape(caption)} '
         f"<small>({escape(where)})</small></caption><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table></div>"
@@ -105,6 +108,12 @@ def _table(named: Named, caption: str) -> str:
 
 def _interval(figure: Figure) -> str:
     return "" if figure.low is None else f"{number(figure.low)} to {number(figure.high)}"
+
+
+def with_interval(figure: Figure) -> str:
+    """Value, unit and, where there is one, interval."""
+    interval = "" if figure.low is None else f" [{number(figure.low)}, {number(figure.high)}]"
+    return f"{number(figure.value)} {figure.unit}{interval}"
 
 
 def number(value: float) -> str:

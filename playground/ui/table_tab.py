@@ -16,18 +16,17 @@ from playground.references import SOURCES
 from playground.table import CONTRADICTED, NOT_MEASURED, REPRODUCED, UNDECIDED, Cell, Row
 from playground.ui import table_detail
 from playground.ui.panes import script, title
-from playground.ui.table_detail import number
+from playground.ui.table_detail import with_interval
 
 MARKS = {REPRODUCED: "✓", CONTRADICTED: "✗", UNDECIDED: "≈", NOT_MEASURED: "…"}
 CLAIM = """A claim of the course is an order of two engines in a row, such as “GAN above VAE”: marks say whether the figures have it too.
 A cell bears the least favourable mark of the claims about its engine."""
-NO_REFERENCE = "none that could be read at its source"
 VERDICTS = {**{verdict: verdict for verdict in MARKS}, NOT_MEASURED: "not measured yet"}
 
 
 CSV_COLUMNS = (
     *("world", "row", "engine", "course", "measured", "value", "low", "high", "unit", "n"),
-    *("verdict", "method", "seed", "machine", "commit", "reference"),
+    *("verdict", "method", "seed", "machine", "commit", "judge", "weights", "reference"),
 )
 
 
@@ -85,15 +84,10 @@ def to_csv(world_name: str, measured: Figures) -> str:
     for cell in table.cells(world_name, measured):
         f = cell.figure
         numbers = (f.value, f.low, f.high, f.unit, f.n) if f else (None,) * 5
-        stamp = (f.method, f.seed, f.machine, f.commit) if f else (None,) * 4
+        stamp = (f.method, f.seed, f.machine, f.commit, f.judge, f.weights) if f else (None,) * 6
         words = (world_name, cell.row.title, cell.family, cell.theirs, cell.ours)
-        writer.writerow("" if x is None else x for x in (*words, *numbers, cell.verdict, *stamp, reference(cell)))
+        writer.writerow("" if x is None else x for x in (*words, *numbers, cell.verdict, *stamp, cell.reference))
     return lines.getvalue()
-
-
-def reference(cell: Cell) -> str:
-    """What was published of the same, or that nothing was found."""
-    return cell.reference or NO_REFERENCE
 
 
 def with_links(text: str) -> str:
@@ -131,7 +125,7 @@ def _cell(world: str, cell: Cell) -> str:
     what = f"Look behind it: {cell.row.title}, {title(cell.family)}"
     names = {"world": world, "row": cell.row.key, "family": cell.family}
     behind = _action("detail", "Look behind it", aria_label=what, aria_expanded="false", aria_controls="table-detail", **names)
-    published = f'<p class="reference">published: {with_links(reference(cell))}</p>'
+    published = f'<p class="reference">published: {with_links(cell.reference)}</p>'
     return f'<td data-verdict="{escape(cell.verdict)}">{_course(cell.theirs)}{_measured(world, cell)}{published}{behind}</td>'
 
 
@@ -139,12 +133,11 @@ def _measured(world: str, cell: Cell) -> str:
     if not cell.figure:
         return '<p class="ours">not measured yet</p>'
     figure = cell.figure
-    interval = "" if figure.low is None else f" [{number(figure.low)}, {number(figure.high)}]"
     count = f"n = {figure.n:,}{escape(measured_in(world, cell.row))}"
     verdict = f'<span class="verdict">{MARKS[cell.verdict]} {escape(VERDICTS[cell.verdict])}</span>'
     return f"""
         <p class="ours">measured: <b>{escape(cell.ours)}</b> {verdict}</p>
-        <p class="figure">{number(figure.value)} {escape(figure.unit)}<small>{interval} {count}</small></p>
+        <p class="figure">{escape(with_interval(figure))} <small>{count}</small></p>
     """
 
 
