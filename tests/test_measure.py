@@ -3,7 +3,9 @@
 import dataclasses
 import json
 import shutil
+from functools import partial
 from types import SimpleNamespace
+from urllib.error import URLError
 
 import numpy as np
 import pytest
@@ -11,6 +13,7 @@ import tiny_engines
 import torch
 import torch.nn.functional as F
 from tiny import draw_digit, make_data
+from torchmetrics.image import fid
 
 import engines
 from engines import Engine, Frame, Params, Reading, checkpoint, text, worlds
@@ -23,7 +26,7 @@ from playground import rows as table_rows
 from playground.figures import Figure
 from playground.measure import __main__ as program
 from playground.measure import bench as bench_module
-from playground.measure import control, novelty, quality, report, resources, speed, stability
+from playground.measure import control, inception, novelty, quality, report, resources, speed, stability
 from playground.measure.bench import Bench, draw_with
 
 WORDS = {str(i): word for i, word in enumerate(["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"])}
@@ -705,6 +708,42 @@ def test_quick_asks_a_tiny_engine_of_faces_for_every_control_and_edit(monkeypatc
     assert edits["fill a hole"] == control["hole"]
     for kind in ("", "by prompt: ", "mean difference alone: "):
         assert f"{kind}mouth smile, success" in edits
+
+
+def test_fid_is_the_frechet_distance_in_inceptions_features(root, monkeypatch, tmp_path):
+    """With a network of a few averages in Inception's place."""
+
+    class Averages(torch.nn.Module):
+        num_features = 3
+
+        def forward(self, x):
+            assert (x.dtype, x.shape[1]) == (torch.uint8, 3)
+            x = x.float()[:, 0]
+            return torch.stack([x.mean((1, 2)), x[:, :14].mean((1, 2)), x[:, :, :14].mean((1, 2))], dim=1)
+
+    monkeypatch.setenv("PLAYGROUND_DATA", str(make_data(tmp_path / "data")))
+    monkeypatch.setattr(fid, "FrechetInceptionDistance", partial(fid.FrechetInceptionDistance, feature=Averages()))
+    engine = Exact(torch.nn.Linear(20, 30), Reader())
+    bench = Bench(engine.world, judges.load("digits", root=root), {"vae": engine}, 60, 9, root=root, out=tmp_path, inception=True)
+    quality.measure(bench)
+    found = bench.read("quality")["vae"]["fid_inception"]
+    real = engine.world.load_images(split="test")[0]
+    sides = (real[judges.test_halves(len(real))[0][:60]], bench.draw("vae"))
+    expected = metrics.frechet_distance(*(Averages()(inception.as_rgb(images)).double().numpy() for images in sides))
+    assert found.value == pytest.approx(expected, rel=1e-3)
+    assert (found.n, found.judge) == (60, "")
+    metric = inception.load()
+    again = [inception.fid_figure(bench, images, metric)["fid_inception"].value for images in sides]  # real ones are looked at once
+    assert again == pytest.approx([0, expected], abs=1e-3 * expected)
+
+
+def test_fid_without_its_weights_is_explained(root, monkeypatch):
+    def offline(**options):
+        raise URLError("no network")
+
+    monkeypatch.setattr(fid, "FrechetInceptionDistance", offline)
+    with pytest.raises(engines.CheckpointError, match="FID needs torchmetrics"):
+        inception.load()
 
 
 def test_an_unknown_row_is_refused(capsys):

@@ -50,6 +50,7 @@ def main(arguments: list[str] | None = None) -> None:
         out=options.out,
         cache=(options.out / options.world if options.quick else WORKPLACE) / "drawn" / commit if named_by(commit) else None,
         quick=options.quick,
+        inception=options.inception,
         others=load_engines(options.world, beside(options), options.root, options.device),
         machine=device_name(torch.device(options.device)),
         commit=commit,
@@ -102,6 +103,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--quick", action="store_true", help=f"few images (at most {QUICK_IMAGES}) and runs, into runs/quick: the same rows in minutes"
     )
+    parser.add_argument("--inception", action="store_true", help="FID as well, an extra figure of quality; downloads Inception's weights")
     options = parser.parse_args(arguments)
     options.out = options.out or (WORKPLACE / "quick" if options.quick else checkpoint.ROOT)
     return options

@@ -43,7 +43,8 @@ class Bench:
     engines: those that are measured, by name within the world, for example "vae"; others: trained as well, and only timed beside them.
     num_images: N of the rows about pictures; all reference images, or at most half of them. seed: of the first image and of the captions.
     root: folder of the checkpoints. out: folder that holds `<world>/figures.json`. cache: of pictures drawn by this commit's code, None
-    to keep none. quick: fewer runs and images where a row takes more than N; every figure says so. Raises ValueError for another N.
+    to keep none. quick: fewer runs and images where a row takes more than N; every figure says so. inception: FID as well, in the row of
+    quality. Raises ValueError for another N.
     """
 
     world: Any
@@ -55,6 +56,7 @@ class Bench:
     out: Path = checkpoint.ROOT
     cache: Path | None = None
     quick: bool = False
+    inception: bool = False
     others: dict[str, Engine] = field(default_factory=dict)
     machine: str = field(default_factory=lambda: device_name(torch.device("cpu")))
     commit: str = field(default_factory=cards.commit)

@@ -7,6 +7,7 @@ import numpy as np
 from playground import metrics
 from playground.figures import Figure
 from playground.judges import SPACES
+from playground.measure import inception
 from playground.measure.bench import Bench
 
 ROW = "quality"
@@ -17,9 +18,11 @@ MOST_ASKED = 5  # attributes of a prompt whose adherence counts
 def measure(bench: Bench) -> None:
     """Write the row's figures: real images first, then engine after engine at its default settings."""
     bench.write(ROW, "real", measure_real(bench))
-    for name in bench.unfinished(ROW, "fd_ratio", n=bench.num_images):
+    fid = inception.load() if bench.inception else None
+    for name in bench.unfinished(ROW, "fid_inception" if bench.inception else "fd_ratio", n=bench.num_images):
         images = bench.draw(name)
-        bench.write(ROW, name, measure_images(bench, images))
+        extra = inception.fid_figure(bench, images, fid) if bench.inception else {}
+        bench.write(ROW, name, measure_images(bench, images) | extra)
         show_extremes(bench, name, images)
 
 
