@@ -189,11 +189,12 @@ def outcomes(runs: dict[str, list[dict[str, Any]]]) -> Chart:
     }
     best = {name: min(point["distance"] for point in points if point["engine"] == name) for name in {p["engine"] for p in points}}
     limits = [{"engine": name, "distance": WORSE * distance} for name, distance in sorted(best.items())]
-    bars = {"data": {"values": limits}, "mark": {"type": "tick", "thickness": 2, "color": GREY}, "encoding": {"x": x, "y": y}}
+    ends = {"x": x | {"bandPosition": 0}, "x2": {"field": "engine", "bandPosition": 1}, "y": y}
+    lines = {"data": {"values": limits}, "mark": {"type": "rule", "color": GREY, "strokeDash": [4, 3]}, "encoding": ends}
     dots = {"mark": {"type": "point", "filled": True, "size": 60, "strokeWidth": 0}, "encoding": encoding}
-    note = [f"bars: {WORSE:g} times the family's best, above which a run has failed"]
+    note = [f"dashed: {WORSE:g} times the family's best, above which a run has failed"]
     diverged = sum(run["diverged"] for records in runs.values() for run in records)
-    return _spec(points, [bars, dots], note=note + ([f"runs that diverged, which have no place: {diverged}"] if diverged else []))
+    return _spec(points, [lines, dots], note=note + ([f"runs that diverged, which have no place: {diverged}"] if diverged else []))
 
 
 def curves(records: list[dict[str, Any]]) -> Chart:

@@ -14,6 +14,7 @@ from playground.ui.panes import title
 
 # What is said of real images, by how its name begins
 RULER = ("floor", "ruler", "accuracy", "density", "coverage", "copy", "vendi", "half picture", "hole")
+SHORT = 12  # digits of a judge's hash, as its card has them in full
 HARDLY = 1.1  # times the floor: a damage that a judge hardly sees
 
 
@@ -98,7 +99,8 @@ def _table(named: Named, caption: str) -> str:
     heads = "".join(f'<th scope="col">{head}</th>' for head in ("figure", "value", "interval", "n", "how"))
     stamps = dict.fromkeys((figure.machine, figure.commit, figure.seed, figure.judge) for figure in named.values())
     where = " and ".join(
-        f"{m}; commit {c}" + ("" if s is None else f"; seed {s}") + (f"; judge {judge}" if judge else "") for m, c, s, judge in stamps
+        f"{m}; commit {c}" + ("" if s is None else f"; seed {s}") + (f"; judge {judge[:SHORT]}" if judge else "")
+        for m, c, s, judge in stamps
     )
     return (
         f'<div class="scroll" tabindex="0" role="region" aria-label="{escape(caption)}"><table><caption>{escape(caption)} '
