@@ -167,7 +167,8 @@ ROWS = (
         unit="of 1 passed",
         references=REFERENCES["faces"],
         settled=(
-            "moved are the z of the VAE, which is told no text, and the w of the GAN, a style made of z and text",
+            "moved are the z of the VAE, which is told no text, and the w of the GAN, a style made of z and text; what the page's "
+            "face editor moves with the VAE, which is what its decoder is told, stands beside",
             "a direction is the mean difference that a changed word makes to samples, and the GAN betters its own with its "
             "discriminator, a part for each layer, in 300 steps whose weights were chosen by what the judge read of other "
             "faces; what the mean difference alone does stands beside",

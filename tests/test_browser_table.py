@@ -29,6 +29,11 @@ def test_the_table(open_page, fake_address):
     with tab.expect_download() as download:
         tab.get_by_role("button", name="Download as CSV").click()
     assert download.value.suggested_filename == "generative-playground-digits.csv"
+    tab.evaluate("window.print = () => { document.title = 'on paper' }")
+    tab.get_by_role("button", name="Print").click()
+    assert tab.title() == "on paper"
+    tab.emulate_media(media="print")
+    assert [tab.locator(part).first.is_visible() for part in ("#table table", "#table button", "#masthead")] == [True, False, False]
     again = open_page(fake_address, query="?tab=table&world=digits&cell=speed.diffusion")
     again.get_by_role("heading", name="Speed: Diffusion").wait_for()
     again.get_by_role("tab", name="Learn").click()

@@ -1,6 +1,6 @@
 """Training stability: what becomes of nine short trainings of each family, by seed and learning rate.
 
-The runs take two hours on two cores. Each leaves its curve, its last pictures and its judgement in
+The runs take between two and three hours on two cores. Each leaves its curve, its last pictures and its judgement in
 `checkpoints/digits/stability/`; those that are there are not run again unless the recipe, the budget, the judge or the pictures that it
 sees are others, and one that was killed goes on where it was saved. The budget is counted in steps, so that other work on the machine
 changes nothing.
