@@ -1,5 +1,6 @@
 """Measuring, end to end on engines whose pictures, times and costs are known."""
 
+import contextlib
 import dataclasses
 import json
 import shutil
@@ -636,6 +637,15 @@ def test_only_a_commit_names_the_code(commit, named):
     assert program.named_by(commit) == named
 
 
+class Bar(contextlib.nullcontext):
+    """Progress that is counted."""
+
+    done = 0
+
+    def update(self):
+        self.done += 1
+
+
 def test_quick_measures_every_row_goes_on_after_a_kill_and_says_that_it_is_quick(root, monkeypatch, tmp_path):
     """Killed in the row of novelty; the second call draws nothing that the first had drawn."""
     place, out, drawn = tmp_path / "checkpoints", tmp_path / "out", []
@@ -689,7 +699,10 @@ def test_quick_measures_every_row_goes_on_after_a_kill_and_says_that_it_is_quick
     assert {len(figure.resamples) for figure in compared} == {200}
     with monkeypatch.context() as patch:
         patch.setattr(novelty, "nearest", None)
+        bar = Bar()
+        patch.setattr(program, "tqdm", lambda total, **options: setattr(bar, "total", total) or bar)
         program.main([*command, "--rows", "quality,novelty"])
+        assert bar.done == bar.total == 2 * 3
         with pytest.raises(TypeError):
             program.main([*command, "--rows", "novelty", "--seed", "3"])  # other pictures
 
