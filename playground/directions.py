@@ -20,7 +20,7 @@ import engines
 from engines import Engine, checkpoint, worlds
 from engines.steering import STEPS
 from playground.judges import explain_file
-from playground.measure.manipulation import EDITS, PAIRS, bettered, drawn, edit_captions
+from playground.measure.manipulation import EDITS, PAIRS, direction_of_parts
 
 WORLDS = ("faces",)  # whose attributes `EDITS` names
 PROGRAM = "directions"
@@ -29,12 +29,7 @@ SEED = 5_000_000  # of the first picture that directions are found from
 
 def find(engine: Engine, *, seed: int = SEED, pairs: int = PAIRS, steps: int = STEPS) -> dict[str, np.ndarray]:
     """A direction in `moving_parts`, float32, for every edit, by "<attribute> <value>"; followed `LENGTH` times it is surely there."""
-    directions = {}
-    for key, value in EDITS:
-        captions = edit_captions(engine, key, value, seed=seed, count=pairs)
-        before, after = (drawn(engine, [pair[i] for pair in captions], seed=seed, take=engine.moving_parts) for i in (0, 1))
-        directions[f"{key} {value}"] = bettered(engine, before, after, key, value, steps=steps).astype(np.float32)
-    return directions
+    return {f"{key} {value}": direction_of_parts(engine, key, value, seed=seed, pairs=pairs, steps=steps) for key, value in EDITS}
 
 
 def save(directions: dict[str, np.ndarray], name: str, *, root: Path = checkpoint.ROOT) -> None:

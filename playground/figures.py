@@ -18,6 +18,7 @@ from engines import CheckpointError, checkpoint, worlds
 from engines.images import to_pil
 
 EVIDENCE = "evidence"  # folder beside figures.json
+SECOND = "second-seed"  # folder of checkpoints with worlds' figures of a second run, with other captions and seeds
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,11 @@ def read(world_name: str, *, root: Path = checkpoint.ROOT) -> Figures:
         raise CheckpointError(
             f"checkpoints/{world_name}/figures.json is damaged: {error}. Make it with: python -m playground.measure {world_name}"
         ) from error
+
+
+def read_second(world_name: str, *, root: Path = checkpoint.ROOT) -> Figures:
+    """As `read`, of the second run."""
+    return read(world_name, root=root / SECOND)
 
 
 def write(world_name: str, row: str, engine: str, named: dict[str, Figure], *, root: Path = checkpoint.ROOT) -> None:

@@ -148,7 +148,8 @@ ROWS = (
             "the step across the border of given pixels may be 1.5 times that of real images",
             "one changed attribute may change half of what another seed changes",
             "a test takes up to 500 pictures",
-            "guidance, where an engine has it, is as low as it can be for the judge to find what full prompts ask",
+            "guidance is as low as full prompts are obeyed with in digits, and in faces the one nearest to real pictures among those "
+            "with which prompts are obeyed",
             "the interval of the count goes from what passes at the worst ends of all figures' intervals to what passes at their best ends",
         ),
     ),
@@ -170,8 +171,8 @@ ROWS = (
             "moved are the z of the VAE, which is told no text, and the w of the GAN, a style made of z and text; what the page's "
             "face editor moves with the VAE, which is what its decoder is told, stands beside",
             "a direction is the mean difference that a changed word makes to samples, and the GAN betters its own with its "
-            "discriminator, a part for each layer, in 300 steps whose weights were chosen by what the judge read of other "
-            "faces; what the mean difference alone does stands beside",
+            "discriminator, a part for each layer, in 300 steps whose weights were chosen by what the judge read, "
+            "mostly of other faces; what the mean difference alone does stands beside",
             "an edit goes as far as two mean differences, which was settled after figures at one and two had been seen",
             "realism compared edited faces with all real ones at first, which failed real faces that show the change; now it "
             "compares them with real ones that show what they should, over unedited faces with real ones that show what they "

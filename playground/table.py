@@ -100,6 +100,12 @@ def difference_interval(a: Figure, b: Figure) -> tuple[float, float]:
     return d - math.hypot(a.value - a_low, b_high - b.value), d + math.hypot(a_high - a.value, b.value - b_low)
 
 
+def agree(row: Row, a: Figure, b: Figure) -> bool:
+    """Whether two figures of a row agree within the interval of their difference, or of their ratio where the row takes that."""
+    low, high = difference_interval(*((log_figure(a), log_figure(b)) if row.ratio else (a, b)))
+    return low <= 0 <= high
+
+
 def log_figure(figure: Figure) -> Figure:
     """The figure on a logarithmic scale, on which a ratio is a difference; an end of the interval at or below 0 becomes minus infinity."""
     value, low, high = (math.log(x) if x > 0 else -math.inf for x in (figure.value, *_bounds(figure)))

@@ -303,7 +303,7 @@ def test_adherence_is_taken_from_quality_where_the_same_was_measured(monkeypatch
     monkeypatch.setattr(control, "TESTS", (control.full_prompt,))
     monkeypatch.setattr(quality, "measure_real", lambda bench: {})
     monkeypatch.setattr(control, "untouched_figures", lambda bench: {})
-    monkeypatch.setattr(Bench, "unfinished", lambda bench, row, name, n: bench.engines)
+    monkeypatch.setattr(Bench, "unfinished", lambda bench, row: bench.engines)
     engine, drawn = Obedient(torch.nn.Linear(1, 1), text.load("digits")), []
     monkeypatch.setattr(Bench, "draw", lambda bench, name: drawn.append(name) or np.concatenate([paint([0] * 4, 0)[None]] * NUM_IMAGES))
 

@@ -282,6 +282,7 @@ def test_the_fewest_steps_are_within_ten_percent_of_the_best():
 
 def test_cost_joins_training_and_drawing(rows):
     named = rows["resources"]["vae"]
+    assert "might have become better" not in named["flops_to_best"].method
     assert named["flops_to_best"].value == 4e12  # the fourth set is the first of real digits
     assert (named["flops_to_best"].low, named["flops_to_best"].high) == (3e12, 4e12)  # and nothing was seen since the third
     assert named["image_flops"].value == 2 * 20 * 30
@@ -292,6 +293,16 @@ def test_cost_joins_training_and_drawing(rows):
     assert named["file_size"].value == pytest.approx(2.5)
     assert named["parameters"].value == 20 * 30 + 30
     assert named["peak_memory"].value == 123
+
+
+def test_a_training_whose_last_pictures_are_the_best_might_have_gone_on(root, tmp_path):
+    engine, rng = Exact(torch.nn.Linear(20, 30), Reader()), np.random.default_rng(3)
+    bench = Bench(engine.world, judges.load("digits", root=root), {}, 60, 9, root=root, out=tmp_path)
+    good = np.stack([draw_digit(i % 10, rng) for i in range(100)])[..., None]
+    sets = np.stack([rng.integers(0, 256, good.shape, dtype=np.uint8), metrics.blur(good, 1.5), good])
+    value, interval, improving = resources.flops_to_best(bench, sets, np.array([1e12, 2e12, 3e12]))[""]
+    assert (value, interval[1], improving) == (3e12, 3e12, True)
+    assert not resources.flops_to_best(bench, sets[::-1], np.array([1e12, 2e12, 3e12]))[""][2]
 
 
 def test_training_says_where_it_was_done(tmp_path):
@@ -585,6 +596,8 @@ def test_a_measurement_that_was_killed_goes_on_where_it_was(tmp_path, monkeypatc
     asked.clear()
     draw_with(engine, prompts, seed=4, cache=tmp_path)
     assert asked == [4, 8, 12]  # other pictures, other parts
+    torch.set_num_threads(4)  # so parts are of three
+    assert np.array_equal(draw_with(engine, prompts, seed=3, cache=tmp_path), whole)
 
 
 def test_parts_that_are_drawn_side_by_side_are_those_drawn_one_by_one(monkeypatch):
@@ -664,7 +677,7 @@ def test_quick_measures_every_row_goes_on_after_a_kill_and_says_that_it_is_quick
 
     kinds = {**ENGINES, "digits/vae": Watched}
     monkeypatch.setattr(engines, "load", lambda name, root, device: load_fake(name, root, kinds))
-    monkeypatch.setattr(resources, "peak_memory", lambda name, root: 123.0)
+    monkeypatch.setattr(resources, "peak_memory", None)  # not asked
     monkeypatch.setattr(program.cards, "commit", lambda: "abc1234")
     monkeypatch.setattr(program, "WORKPLACE", tmp_path / "runs")
     command = ["digits", "--quick", "--num-images", "40", "--engines", "vae,gan,diffusion", "--threads", "1"]
@@ -683,7 +696,10 @@ def test_quick_measures_every_row_goes_on_after_a_kill_and_says_that_it_is_quick
     with monkeypatch.context() as patch:
         for module, name in ((quality, "measure_images"), (control, "passes_figure")):
             patch.setattr(module, name, None)  # these rows are passed over
+        bar = Bar()
+        patch.setattr(program, "tqdm", lambda total, **options: setattr(bar, "total", total) or bar)
         program.main(command)
+    assert bar.done == bar.total == 6 * 3
     assert first > 40
     timed = speed.WARM_UPS + speed.QUICK_RUNS + speed.BATCH
     assert len(drawn) - first == timed + 2  # whose FLOPs are counted, for speed and for resources; nothing else is drawn anew
@@ -699,18 +715,16 @@ def test_quick_measures_every_row_goes_on_after_a_kill_and_says_that_it_is_quick
     assert {len(figure.resamples) for figure in compared} == {200}
     with monkeypatch.context() as patch:
         patch.setattr(novelty, "nearest", None)
-        bar = Bar()
-        patch.setattr(program, "tqdm", lambda total, **options: setattr(bar, "total", total) or bar)
         program.main([*command, "--rows", "quality,novelty"])
-        assert bar.done == bar.total == 2 * 3
-        with pytest.raises(TypeError):
-            program.main([*command, "--rows", "novelty", "--seed", "3"])  # other pictures
+        for other in (["--seed", "3"], ["--num-images", "30"]):  # pictures
+            with pytest.raises(TypeError):
+                program.main([*command, "--rows", "novelty", *other])
 
 
 def test_quick_asks_a_tiny_engine_of_faces_for_every_control_and_edit(monkeypatch, tmp_path):
     """By the shipped judge; it has learnt nothing, so only what is asked of it is looked at."""
     monkeypatch.setattr(engines, "load", lambda name, root, device: tiny_engines.make(name))
-    chosen = ["--rows", "control,faces", "--engines", "gan", "--num-images", "20"]
+    chosen = ["--rows", "faces,control", "--engines", "vae,gan", "--num-images", "20"]
     program.main(["faces", "--quick", *chosen, "--threads", "1", "--out", str(tmp_path)])
     measured = figures.read("faces", root=tmp_path)
     assert measured["control"]["real"]["hole"].value > 0.8  # the judge reads most of what the hole hid in the whole pictures
@@ -721,6 +735,7 @@ def test_quick_asks_a_tiny_engine_of_faces_for_every_control_and_edit(monkeypatc
     assert edits["fill a hole"] == control["hole"]
     for kind in ("", "by prompt: ", "mean difference alone: "):
         assert f"{kind}mouth smile, success" in edits
+    assert measured["faces"]["vae"].keys() >= {"mouth smile, leak", "as the face editor moves it: mouth smile, success"}
 
 
 def test_fid_is_the_frechet_distance_in_inceptions_features(root, monkeypatch, tmp_path):
@@ -757,6 +772,8 @@ def test_fid_without_its_weights_is_explained(root, monkeypatch):
     monkeypatch.setattr(fid, "FrechetInceptionDistance", offline)
     with pytest.raises(engines.CheckpointError, match="FID needs torchmetrics"):
         inception.load()
+    with pytest.raises(SystemExit):
+        program.parse(["digits", "--rows", "speed", "--inception"])
 
 
 def test_an_unknown_row_is_refused(capsys):

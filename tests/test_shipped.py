@@ -95,6 +95,24 @@ def test_pictures_that_are_compared_are_as_many_and_none_were_measured_quickly(w
         assert not [name for name, figure in named.items() if figure.method.startswith(QUICK)]
 
 
+@pytest.mark.parametrize("world", [world for world in worlds.NAMES if figures.read_second(world)])
+def test_a_second_run_with_another_seed_agrees_and_turns_no_verdict_round(world):
+    first, second = figures.read(world), figures.read_second(world)
+    agreed = []
+    for row in table.rows(world):
+        for family in set(second.get(row.key, {})) & set(engines.FAMILIES):
+            for name, figure in second[row.key][family].items():
+                known = first[row.key][family][name]
+                assert (figure.weights, figure.judge) == (known.weights, known.judge), (row.key, family, name)
+                assert figure.seed != known.seed
+                if figure.low is not None:
+                    agreed.append(table.agree(row, known, figure))
+    assert len(agreed) >= 30
+    assert np.mean(agreed) > 0.9
+    verdicts = [{table.verdict(claim, found) for found in (first, second)} for claim in table.claims(world)]
+    assert {table.REPRODUCED, table.CONTRADICTED} not in verdicts
+
+
 @pytest.mark.parametrize("name", TRAINED)
 def test_every_cell_of_pictures_has_some_to_show(name):
     world, _, family = name.partition("/")

@@ -283,6 +283,7 @@ def test_behind_a_cell_stand_its_claims_figures_ruler_and_evidence(tmp_path, mon
     kept = measured("quality", "fd_ratio_classifier", (70, 20, 30, 3), spread=0.01)["quality"]
     for name, named in measured("quality", "fd_ratio_encoder", (70, 20, 30, 3), spread=0.01)["quality"].items():
         kept[name] |= named
+    kept["vae"]["fd_ratio"] = figure(70.0, 69.0, 71.0)
     for name, named in kept.items():
         figures.write("digits", "quality", name, named, root=tmp_path)
     real = {"ruler_classifier blur 1 px": figure(9.87), "ruler_encoder noise 5 %": figure(0.51), "floor_encoder": figure(0.5)}
@@ -290,7 +291,7 @@ def test_behind_a_cell_stand_its_claims_figures_ruler_and_evidence(tmp_path, mon
     figures.write_evidence("digits", "quality", "gan", np.zeros((4, 4, 1), np.uint8), "Best above <worst>.", root=tmp_path)
     reasons = {"quality: autoregressive above gan": "It trained for a tenth of the time.", "quality": "Small pictures.", "speed": "Idle."}
     (tmp_path / "digits" / "reasons.json").write_text(json.dumps(reasons))
-    for read in ("read", "read_evidence", "read_reasons"):
+    for read in ("read", "read_evidence", "read_reasons", "read_second"):
         monkeypatch.setattr(figures, read, partial(getattr(figures, read), root=tmp_path))
     shown = table_detail.show({"world": "digits", "row": "quality", "family": "gan"})
     assert 'gan Moderate above vae Low: <b class="verdict">reproduced' in shown
@@ -308,6 +309,13 @@ def test_behind_a_cell_stand_its_claims_figures_ruler_and_evidence(tmp_path, mon
     reproduced = table_detail.show({"world": "digits", "row": "quality", "family": "vae"})
     assert "It trained" not in reproduced
     assert "Small pictures." not in reproduced
+    assert "once more" not in reproduced
+    again = dataclasses.replace(figure(71.0, 69.0, 73.0), seed=7)
+    other = dataclasses.replace(figure(40.0, 39.0, 41.0), seed=7)
+    seconds = {"quality": {"vae": {"fd_ratio": other, "fd_ratio_classifier": again}}}
+    monkeypatch.setattr(figures, "read_second", lambda world: seconds)
+    shown = table_detail.show({"world": "digits", "row": "quality", "family": "vae"})
+    assert "(seed 7, commit abc): 40  [39, 41], which does not agree; of 2 figures with an interval 1 agree" in shown
     with pytest.raises(ValueError, match="a cell is one of"):
         table_detail.show({"world": "digits", "row": "faces", "family": "gan"})
 

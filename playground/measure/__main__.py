@@ -1,8 +1,8 @@
 """python -m playground.measure digits --rows quality,speed,resources
 
 Measures the engines of a world for the rows of the table and writes `checkpoints/<world>/figures.json` after each engine. Only
-novelty needs the data set, and short trainings for stability that were not run yet do; for the other rows the judge ships the features
-of the real images. Measure speed on an otherwise idle machine.
+novelty needs the data set, as do FID and short trainings for stability that were not run yet; for the other rows the judge ships the
+features of the real images. Measure speed on an otherwise idle machine.
 A measurement that was killed goes on where it was, if the code is the same commit: engines whose figures of a row are there are passed
 over, and pictures are kept in `runs/drawn` as they come, those of a quick measurement beside its figures. What begins anew are the
 engine whose edits along a direction were under way, times, which are taken of all engines in turn, and costs.
@@ -58,7 +58,7 @@ def main(arguments: list[str] | None = None) -> None:
     if not bench.engines:
         raise SystemExit("no engine could be loaded")
     asked = {row.key for row in table.rows(options.world)}
-    chosen = [row for row in options.rows if row in asked]
+    chosen = [row for row in ROWS if row in options.rows and row in asked]  # later rows read what earlier ones found
     for row in (row for row in options.rows if row not in asked):
         log.info("the world %s is not asked about %s", options.world, row)
     cells = tqdm(total=len(chosen) * len(bench.engines), desc="cells of the table", unit="cell", disable=None)
@@ -103,8 +103,10 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--quick", action="store_true", help=f"few images (at most {QUICK_IMAGES}) and runs, into runs/quick: the same rows in minutes"
     )
-    parser.add_argument("--inception", action="store_true", help="FID as well, an extra figure of quality; downloads Inception's weights")
+    parser.add_argument("--inception", action="store_true", help="FID as well, beside quality; needs the data set and Inception's weights")
     options = parser.parse_args(arguments)
+    if options.inception and quality.ROW not in options.rows:
+        parser.error("--inception adds to the row quality, which is not among --rows")
     options.out = options.out or (WORKPLACE / "quick" if options.quick else checkpoint.ROOT)
     return options
 

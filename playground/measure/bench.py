@@ -196,6 +196,9 @@ class Bench:
             interval = "" if figure.low is None else f"  [{figure.low:.4g}, {figure.high:.4g}]"
             log.info("%s  %s  %s  %.4g %s%s", row, engine, name, figure.value, figure.unit, interval)
         if engine in self.engines:
+            if mark := self._mark(row, engine):
+                mark.parent.mkdir(parents=True, exist_ok=True)
+                mark.touch()
             self.progress()
 
     def show(self, row: str, engine: str, images: np.ndarray, *, columns: int, caption: str) -> None:
@@ -206,14 +209,22 @@ class Bench:
         """The figures stored for a row, by engine and name."""
         return figures.read(self.world.name, root=self.out).get(row, {})
 
-    def unfinished(self, row: str, name: str, *, n: int) -> Iterator[str]:
-        """The engines whose figures of a row this session does not find stored, told by the one called `name` over n."""
+    def unfinished(self, row: str) -> Iterator[str]:
+        """The engines of which a row was not measured yet by a session like this one."""
         for engine in self.engines:
-            if self.known(row, engine, name, n=n):
-                log.info("%s  %s  measured by this commit, as stored", row, engine)
+            mark, stored = self._mark(row, engine), self.read(row).get(engine, {})
+            if mark and mark.is_file() and any(figure.commit == self.commit for figure in stored.values()):
+                log.info("%s  %s  as stored, measured by this commit", row, engine)
                 self.progress()
             else:
                 yield engine
+
+    def _mark(self, row: str, engine: str) -> Path | None:
+        """A file that is there once a session of these settings has measured a row of an engine; None where nothing is kept."""
+        weights = checkpoint.fingerprint(self.root / self.world.name / engine)
+        settings = (self.num_images, self.seed, self.inception, weights, self.judge.hash)
+        digest = hashlib.sha256(repr(settings).encode()).hexdigest()
+        return self.cache and self.cache / f"{self.world.name}-{row}-{engine}-{digest[:16]}.done"
 
     def known(self, row: str, engine: str, name: str, *, n: int) -> Figure | None:
         """A stored figure, if this session would find the same: it `fits`, and the code was the same, which only a commit can tell."""
@@ -250,7 +261,7 @@ def draw_with(
     folder = cache / _name_of(engine, prompts, params, known, seed) if cache else None
 
     def part(where: slice) -> np.ndarray:
-        kept = folder / f"{where.start}.npy" if folder else None
+        kept = folder / f"{where.start}-{where.stop}.npy" if folder else None
         if kept and kept.is_file():
             return np.load(kept)
         some = tuple(prompts[where])

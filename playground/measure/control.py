@@ -38,6 +38,7 @@ VARIETY = 0.5  # of the variety of real images that must be left in what a promp
 SEAM = 1.5  # times the step that real images make across the border of the known part
 LAYOUT = 0.5  # of the difference that another seed makes
 SEEDS, QUICK_SEEDS = 16, 4  # pictures per prompt whose variety is looked at
+FEWEST = 4  # of such prompts
 HOLE = (0.3, 0.6)  # sides of a hole, as shares of the picture's
 
 SHOWN, SHOWN_TEST = 10, "hole"  # pictures kept as evidence, and of which test
@@ -49,7 +50,7 @@ def measure(bench: Bench) -> None:
     """Write the row's figures: what the judge reads in real images first, then engine after engine."""
     real = {name: figure for name, figure in quality.measure_real(bench).items() if name.startswith("accuracy_")}
     bench.write(ROW, "real", real | untouched_figures(bench))
-    for name in bench.unfinished(ROW, "full prompt", n=most_images(bench)):
+    for name in bench.unfinished(ROW):
         tests = {test.__name__.replace("_", " "): test(bench, name) for test in TESTS}
         named = passes_figure(bench, tests) | {key: c.figure for checks in tests.values() for key, c in checks.items()}
         adherence = bench.known(quality.ROW, name, "adherence", n=quality.few_asked(bench).sum())
@@ -87,7 +88,7 @@ def any_subset(bench: Bench, name: str) -> Test:
     method = "share of the attributes found, of prompts that name some"
     checks = {"any subset": adherence_check(bench, wanted, found, method)}
     seeds = QUICK_SEEDS if bench.quick else SEEDS
-    few = rows[: max(2, most_images(bench) // SEEDS)]
+    few = rows[: max(FEWEST, most_images(bench) // seeds)]
     repeated = np.repeat(few, seeds)
     found = answers(bench, draw(bench, name, [bench.prompts[i] for i in repeated])).reshape(len(few), seeds, -1)  # (P, S, A)
     labels = bench.judge.reference.labels

@@ -7,7 +7,6 @@ and the world's data set.
 from __future__ import annotations
 
 from typing import Any
-from urllib.error import URLError
 
 import numpy as np
 import torch
@@ -26,12 +25,17 @@ def load() -> Any:
         from torchmetrics.image.fid import FrechetInceptionDistance
 
         return FrechetInceptionDistance(reset_real_features=False)
-    except (ModuleNotFoundError, URLError) as error:
+    except (ModuleNotFoundError, OSError, RuntimeError) as error:  # no library, no network, or not the weights that it knows
         raise CheckpointError(f"FID needs torchmetrics[image] and the weights that it downloads: {error}") from error
 
 
 def fid_figure(bench: Bench, images: np.ndarray, fid: Any) -> dict[str, Figure]:
-    """FID (Heusel et al. 2017, arXiv:1706.08500) of pictures, uint8 (N, H, W, C), to as many unseen real ones. fid: what was loaded."""
+    """FID (Heusel et al. 2017, arXiv:1706.08500) of pictures, uint8 (N, H, W, C), to as many unseen real ones.
+
+    fid: what `load` gave, None for no figure.
+    """
+    if fid is None:
+        return {}
     if not fid.real_features_num_samples:
         real = bench.world.load_images(split="test")[0]
         look(fid, real[test_halves(len(real))[0][: len(images)]], real=True)

@@ -60,7 +60,7 @@ def measure(bench: Bench) -> None:
     engine fills a hole.
     """
     real = real_faces(bench)
-    for name in bench.unfinished(ROW, "by prompt: sharpness", n=len(EDITS) * faces_beside(bench)):
+    for name in bench.unfinished(ROW):
         engine = bench.engines[name]
         prompted = [edit_by_prompt(bench, name, key, value) for key, value in EDITS]
         others = {"by prompt": prompted}
@@ -78,7 +78,7 @@ def measure(bench: Bench) -> None:
             if any(plain for _, plain in both):
                 others["mean difference alone"] = [plain or edited for edited, plain in both]
             if engine.encodes and engine.movable:
-                others["moved otherwise"] = [edit_told(bench, engine, key, value) for key, value in EDITS]
+                others["as the face editor moves it"] = [edit_parts(bench, engine, key, value) for key, value in EDITS]
         for what, edits in others.items():
             named |= {f"{what}: {key}": check.figure for key, check in edit_checks(bench, edits, real).items()}
         bench.write(ROW, name, named | filled(bench, name))
@@ -168,19 +168,22 @@ def edit(bench: Bench, engine: Engine, key: str, value: str) -> tuple[EditedFace
     return follow(direction, "a direction that the engine bettered by what it knows"), alone
 
 
-def edit_told(bench: Bench, engine: Engine, key: str, value: str) -> EditedFaces:
-    """Find and follow a direction in `Engine.moving_parts`, as the page's face editor does."""
-    pairs, count = bench.few(PAIRS, QUICK_PAIRS), faces_beside(bench)
-    captions = edit_captions(engine, key, value, seed=bench.seed + bench.num_images, count=pairs)
-    before, after = (
-        drawn(engine, [pair[i] for pair in captions], seed=bench.seed + bench.num_images, take=engine.moving_parts) for i in (0, 1)
-    )
-    direction = LENGTH * (after - before).mean(0)
+def direction_of_parts(engine: Engine, key: str, value: str, *, seed: int, pairs: int, steps: int) -> np.ndarray:
+    """A direction in `Engine.moving_parts`, float32, which the page's face editor follows; as long as a mean difference."""
+    captions = edit_captions(engine, key, value, seed=seed, count=pairs)
+    before, after = (drawn(engine, [pair[i] for pair in captions], seed=seed, take=engine.moving_parts) for i in (0, 1))
+    return bettered(engine, before, after, key, value, steps=steps).astype(np.float32)
+
+
+def edit_parts(bench: Bench, engine: Engine, key: str, value: str) -> EditedFaces:
+    """Find and follow a direction in what the last network draws from, as the page's face editor does."""
+    pairs, steps, count = bench.few(PAIRS, QUICK_PAIRS), QUICK_STEPS if bench.quick else STEPS, faces_beside(bench)
+    direction = LENGTH * direction_of_parts(engine, key, value, seed=bench.seed + bench.num_images, pairs=pairs, steps=steps)
     starts = [first for first, _ in edit_captions(engine, key, value, seed=bench.seed, count=count)]
     parts = drawn(engine, starts, seed=bench.seed, take=engine.moving_parts)
     seconds = waited(engine, lambda: engine.draw_moved(parts[:1] + direction))
     moved = (in_parts(lambda where, p=p: engine.draw_moved(p[where]), count, what=engine.family) for p in (parts, parts + direction))
-    return EditedFaces(key, value, f"moved by {LENGTH:g} times the mean difference in {engine.movable}", *moved, seconds)
+    return EditedFaces(key, value, f"moved by {LENGTH:g} times a direction in {engine.movable}", *moved, seconds)
 
 
 def faces_beside(bench: Bench) -> int:

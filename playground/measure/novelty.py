@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 
 def measure(bench: Bench) -> None:
     """Write the row's figures: real unseen images first, then engine after engine. Needs the world's data set, unless quick."""
-    wanted = list(bench.unfinished(ROW, "novelty", n=bench.num_images))
+    wanted = list(bench.unfinished(ROW))
     if not wanted:
         return
     (training, features), unseen = training_images(bench), unseen_images(bench)

@@ -18,11 +18,11 @@ MOST_ASKED = 5  # attributes of a prompt whose adherence counts
 def measure(bench: Bench) -> None:
     """Write the row's figures: real images first, then engine after engine at its default settings."""
     bench.write(ROW, "real", measure_real(bench))
-    fid = inception.load() if bench.inception else None
-    for name in bench.unfinished(ROW, "fid_inception" if bench.inception else "fd_ratio", n=bench.num_images):
+    wanted = list(bench.unfinished(ROW))
+    fid = inception.load() if wanted and bench.inception else None
+    for name in wanted:
         images = bench.draw(name)
-        extra = inception.fid_figure(bench, images, fid) if bench.inception else {}
-        bench.write(ROW, name, measure_images(bench, images) | extra)
+        bench.write(ROW, name, measure_images(bench, images) | inception.fid_figure(bench, images, fid))
         show_extremes(bench, name, images)
 
 

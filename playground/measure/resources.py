@@ -86,9 +86,9 @@ def training_figures(bench: Bench, folder: Path, image_flops: float) -> dict[str
         parts = sum(end["flops"] for place, end in ends.items() if place != folder)
         n = images.shape[1]
         sets = f"the first of {len(flops)} sets of n pictures whose FD, as at full N, is within 10 % of the engine's best"
-        for ending, (value, interval) in flops_to_best(bench, images, flops + parts, before=parts).items():
-            last = ", which is the last, so it might have become better still" if value == flops[-1] + parts else ""
-            method = f"training FLOPs at {sets}{ending.replace('_', ', ')}{last}; the interval reaches down to the set before"
+        for ending, (value, interval, improving) in flops_to_best(bench, images, flops + parts, before=parts).items():
+            last = "; the best is the last of them, so it might have become better still" if improving else ""
+            method = f"training FLOPs at {sets}{ending.replace('_', ', ')}; the interval reaches down to the set before{last}"
             named[f"flops_to_best{ending}"] = bench.figure(value, "FLOPs", n=n, method=method, interval=interval, judged=True)
             cost, low, high = (math.sqrt(f * image_flops) for f in (value, *interval))
             method = f"geometric mean of flops_to_best{ending} and FLOPs per image"
@@ -106,8 +106,8 @@ def trained_on(card: Path) -> str:
 
 def flops_to_best(
     bench: Bench, images: np.ndarray, flops: np.ndarray, *, before: float = 0.0
-) -> dict[str, tuple[float, tuple[float, float]]]:
-    """Training FLOPs until 110 % of the best Fréchet distance, and their 95 % interval.
+) -> dict[str, tuple[float, tuple[float, float], bool]]:
+    """Training FLOPs until 110 % of the best Fréchet distance, their 95 % interval, and whether the best set is the last.
 
     The interval is that over resampled pictures, and goes down to the set before: what passed between two sets was not seen.
     images: uint8 (K, M, H, W, C), sets drawn in the course of training. flops: (K,), spent until each; before: until training began.
@@ -126,7 +126,8 @@ def flops_to_best(
     for ending, found in {"": np.mean(list(logs.values()), axis=0), **logs}.items():
         first, *others = (first_within(distances) for distances in np.exp(found))
         low, high = np.percentile(earlier[others], 2.5), np.percentile(flops[others], 97.5)
-        reached[ending] = (float(flops[first]), (float(min(low, earlier[first])), float(max(high, flops[first]))))
+        interval = (float(min(low, earlier[first])), float(max(high, flops[first])))
+        reached[ending] = (float(flops[first]), interval, bool(found[0].argmin() == len(flops) - 1))
     return reached
 
 

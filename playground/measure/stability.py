@@ -64,6 +64,7 @@ def quote(bench: Bench) -> None:
             bench.write(ROW, family, named, weights="")
         else:
             log.warning("%s: measure %s of %s first", family, ROW, STUDIED)
+            bench.progress()
 
 
 def _quoted(figure: Figure) -> Figure:
@@ -137,8 +138,12 @@ def read_curve(path: Path) -> list[dict[str, float]]:
 
 def failures(runs: list[dict[str, Any]]) -> np.ndarray:
     """Which runs (R,) failed: not finite, much worse than the family's best, or with classes missing."""
-    best = min((run["fd"] for run in runs if not run["diverged"]), default=np.inf)
-    return np.array([run["diverged"] or run["fd"] > WORSE * best or run["missing"] > MOST_MISSING for run in runs])
+    return np.array([run["diverged"] or run["fd"] > limit(runs) or run["missing"] > MOST_MISSING for run in runs])
+
+
+def limit(runs: list[dict[str, Any]]) -> float:
+    """The distance above which a run of this family has failed."""
+    return WORSE * min((run["fd"] for run in runs if not run["diverged"]), default=np.inf)
 
 
 def stability_figures(bench: Bench, runs: list[dict[str, Any]]) -> dict[str, Figure]:

@@ -128,11 +128,7 @@ def _line(committed: Cell, here: Cell, *found: Figures) -> str:
 
 
 def _agreement(row: Row, mine: Figure, theirs: Figure | None) -> str:
-    """Whether two figures agree within the interval of their difference, or of their ratio where the row takes that."""
-    if not theirs:
-        return ""
-    low, high = table.difference_interval(*((table.log_figure(figure) for figure in (mine, theirs)) if row.ratio else (mine, theirs)))
-    return "yes" if low <= 0 <= high else "differs"
+    return "" if theirs is None else "yes" if table.agree(row, mine, theirs) else "differs"
 
 
 def _words(committed: Cell, here: Cell, found: Figures) -> str:

@@ -19,8 +19,8 @@ from engines import FAMILIES, CheckpointError
 from playground import figures, metrics, table
 from playground.figures import Figure, Figures
 from playground.judges import SPACES
+from playground.measure import stability
 from playground.measure.speed import STEPS
-from playground.measure.stability import WORSE
 from playground.references import DDIM_CIFAR10
 from playground.ui.panes import title
 
@@ -187,12 +187,12 @@ def outcomes(runs: dict[str, list[dict[str, Any]]]) -> Chart:
         "color": _rates(),
         "tooltip": _tooltip("engine", "rate", "seed", "distance", "missing"),
     }
-    best = {name: min(point["distance"] for point in points if point["engine"] == name) for name in {p["engine"] for p in points}}
-    limits = [{"engine": name, "distance": WORSE * distance} for name, distance in sorted(best.items())]
+    limits = [{"engine": title(family), "distance": stability.limit(records)} for family, records in runs.items()]
+    limits = [limit for limit in limits if math.isfinite(limit["distance"])]  # of families of which a run came to an end
     ends = {"x": x | {"bandPosition": 0}, "x2": {"field": "engine", "bandPosition": 1}, "y": y}
     lines = {"data": {"values": limits}, "mark": {"type": "rule", "color": GREY, "strokeDash": [4, 3]}, "encoding": ends}
     dots = {"mark": {"type": "point", "filled": True, "size": 60, "strokeWidth": 0}, "encoding": encoding}
-    note = [f"dashed: {WORSE:g} times the family's best, above which a run has failed"]
+    note = [f"dashed: {stability.WORSE:g} times the family's best, above which a run has failed"]
     diverged = sum(run["diverged"] for records in runs.values() for run in records)
     return _spec(points, [lines, dots], note=note + ([f"runs that diverged, which have no place: {diverged}"] if diverged else []))
 

@@ -29,6 +29,7 @@ def show(query: dict[str, str]) -> str:
     parts = [
         f'<h3 tabindex="-1">{escape(row.title)}: {escape(title(family))}</h3>',
         _claims(world.name, row, family, measured),
+        _second(row, named.get(row.figure), named, figures.read_second(world.name).get(row.key, {}).get(family, {})),
         f"<p>The rule of the word, fixed before anything was trained: {escape(row.rule_text)}.</p>",
         f"<p>Settled later:</p><ul>{''.join(f'<li>{escape(text)}</li>' for text in row.settled)}</ul>" if row.settled else "",
         _evidence(world.name, row, family),
@@ -68,6 +69,21 @@ def _comparison(row: Row, compared: Contrast) -> str:
     return f"{compared.name.replace('_', ' ')}: {pair}, {which} {value} ({low} to {high}), {says}"
 
 
+def _second(row: Row, first: Figure | None, named: Named, second: Named) -> str:
+    """What a second run found, with other captions and seeds: the cell's figure, and how many of its figures agree."""
+    if first is None or row.figure not in second:
+        return ""
+    other = second[row.figure]
+    said = "agrees" if table.agree(row, first, other) else "does not agree"
+    pairs = [(named[name], figure) for name, figure in second.items() if name in named and figure.low is not None]
+    count = sum(table.agree(row, *pair) for pair in pairs)
+    return (
+        f"<p>Measured once more from other captions and seeds (seed {other.seed}, commit {escape(other.commit)}): "
+        f"{escape(with_interval(other))}, which {said}; of {len(pairs)} figures with an interval {count} agree within that of their "
+        "difference.</p>"
+    )
+
+
 def _evidence(world_name: str, row: Row, family: str) -> str:
     found = figures.read_evidence(world_name, row.key, family)
     if not found:
@@ -97,11 +113,10 @@ def _table(named: Named, caption: str) -> str:
         for name, figure in named.items()
     )
     heads = "".join(f'<th scope="col">{head}</th>' for head in ("figure", "value", "interval", "n", "how"))
-    stamps = dict.fromkeys((figure.machine, figure.commit, figure.seed, figure.judge) for figure in named.values())
-    where = " and ".join(
-        f"{m}; commit {c}" + ("" if s is None else f"; seed {s}") + (f"; judge {judge[:SHORT]}" if judge else "")
-        for m, c, s, judge in stamps
-    )
+    where = " and ".join(dict.fromkeys(f"{figure.machine}; commit {figure.commit}" for figure in named.values()))
+    seeds = dict.fromkeys(str(figure.seed) for figure in named.values() if figure.seed is not None)
+    hashes = dict.fromkeys(figure.judge[:SHORT] for figure in named.values() if figure.judge)
+    where += "".join(f"; {what} {', '.join(found)}" for what, found in (("seed", seeds), ("judge", hashes)) if found)
     return (
         f'<div class="scroll" tabindex="0" role="region" aria-label="{escape(caption)}"><table><caption>{escape(caption)} '
         f"<small>({escape(where)})</small></caption><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table></div>"
