@@ -28,7 +28,7 @@ SEED = 5_000_000  # of the first picture that directions are found from
 
 
 def find(engine: Engine, *, seed: int = SEED, pairs: int = PAIRS, steps: int = STEPS) -> dict[str, np.ndarray]:
-    """A direction in `moving_parts`, float32, for every edit, by "<attribute> <value>"; followed `LENGTH` times it is surely there."""
+    """A direction in `moving_parts`, float32, for every edit, by "<attribute> <value>"; followed `LENGTH` times it is mostly there."""
     return {f"{key} {value}": direction_of_parts(engine, key, value, seed=seed, pairs=pairs, steps=steps) for key, value in EDITS}
 
 
