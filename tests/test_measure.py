@@ -110,12 +110,19 @@ def root(tmp_path_factory):
         patch.setattr(engines, "load", load_fake)
         patch.setattr(resources, "peak_memory", lambda name, root: 123.0)
         patch.setattr(speed, "SWEEP", (5, 8, 10, 50))
+        patch.setattr(program, "WORKPLACE", folder / "runs")
         write_training(folder / "digits" / "vae")
         places = ["--root", str(folder), "--out", str(folder)]
         chosen = ["--rows", "quality,speed,resources", "--engines", "vae,gan,diffusion"]
         program.main(["digits", *chosen, "--threads", "1", "--seed", "9", *places])
     torch.set_num_threads(threads)
     return folder
+
+
+@pytest.fixture(autouse=True)
+def workplace(monkeypatch, tmp_path):
+    """Nothing that another test measured is found again."""
+    monkeypatch.setattr(program, "WORKPLACE", tmp_path / "runs")
 
 
 @pytest.fixture(scope="module")
