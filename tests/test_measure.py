@@ -686,7 +686,6 @@ def test_quick_measures_every_row_goes_on_after_a_kill_and_says_that_it_is_quick
     monkeypatch.setattr(engines, "load", lambda name, root, device: load_fake(name, root, kinds))
     monkeypatch.setattr(resources, "peak_memory", None)  # not asked
     monkeypatch.setattr(program.cards, "commit", lambda: "abc1234")
-    monkeypatch.setattr(program, "WORKPLACE", tmp_path / "runs")
     command = ["digits", "--quick", "--num-images", "40", "--engines", "vae,gan,diffusion", "--threads", "1"]
     command += ["--root", str(place), "--out", str(out)]
 

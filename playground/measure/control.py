@@ -38,7 +38,7 @@ VARIETY = 0.5  # of the variety of real images that must be left in what a promp
 SEAM = 1.5  # times the step that real images make across the border of the known part
 LAYOUT = 0.5  # of the difference that another seed makes
 SEEDS, QUICK_SEEDS = 16, 4  # pictures per prompt whose variety is looked at
-FEWEST = 4  # of such prompts
+FEWEST_PROMPTS = 4  # whose variety is looked at
 HOLE = (0.3, 0.6)  # sides of a hole, as shares of the picture's
 
 SHOWN, SHOWN_TEST = 10, "hole"  # pictures kept as evidence, and of which test
@@ -88,7 +88,7 @@ def any_subset(bench: Bench, name: str) -> Test:
     method = "share of the attributes found, of prompts that name some"
     checks = {"any subset": adherence_check(bench, wanted, found, method)}
     seeds = QUICK_SEEDS if bench.quick else SEEDS
-    few = rows[: max(FEWEST, most_images(bench) // seeds)]
+    few = rows[: max(FEWEST_PROMPTS, most_images(bench) // seeds)]
     repeated = np.repeat(few, seeds)
     found = answers(bench, draw(bench, name, [bench.prompts[i] for i in repeated])).reshape(len(few), seeds, -1)  # (P, S, A)
     labels = bench.judge.reference.labels
