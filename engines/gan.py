@@ -2,8 +2,9 @@
 
 One pass turns a random vector z into a picture (Goodfellow et al. 2014, arXiv:1406.2661), here with convolutions
 (Radford et al. 2015, arXiv:1511.06434). Training uses the relativistic pairing loss with zero-centred gradient penalties on
-real and drawn pictures (Huang et al. 2024, arXiv:2501.05441), which converges without batch norm or other tricks. The text
-enters the generator beside z and the discriminator by projection (Miyato and Koyama 2018, arXiv:1802.05637).
+real and drawn pictures (Huang et al. 2024, arXiv:2501.05441), and the discriminator sees how
+much a batch varies (Karras et al. 2017, arXiv:1710.10196). The text enters the generator beside z and the discriminator by
+projection (Miyato and Koyama 2018, arXiv:1802.05637).
 """
 
 from __future__ import annotations

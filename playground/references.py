@@ -17,7 +17,7 @@ REFERENCES: dict[str, dict[str, str]] = {
         "(Stein et al. 2023); CIFAR-10 FID: DDPM 3.17 (Ho et al. 2020, abstract)",
     },
     "speed": {
-        "vae": "very deep VAEs draw thousands of times faster than PixelCNN (Child 2021, abstract)",
+        "vae": "very deep VAEs draw thousands of times faster than PixelCNN (Child 2020, abstract)",
         "gan": "50,000 images of 32×32 in under a minute on one GPU (Song et al. 2020)",
         "autoregressive": "one network evaluation per pixel, each after the last; drawing groups of pixels together is orders of magnitude "
         "faster (Reed et al. 2017, abstract)",
@@ -30,7 +30,7 @@ REFERENCES: dict[str, dict[str, str]] = {
         "autoregressive": "that a model of over a billion parameters should not diverge in 16-bit precision was the hardest part of it "
         "(Ramesh et al. 2021, section 2.4)",
         "diffusion": "said, not measured: its training objective does not move (Dhariwal & Nichol 2021), and it shows none of the "
-        "instabilities of GANs (Rombach et al. 2022)",
+        "instabilities of GANs (Rombach et al. 2021)",
     },
     "control": {
         "vae": "faces and birds are drawn, and completed, from given attributes (Yan et al. 2015, abstract)",
@@ -44,7 +44,7 @@ REFERENCES: dict[str, dict[str, str]] = {
         "gan": "gender, age, expression, glasses and pose are edited along directions of the latent space (Shen et al. 2020, abstract)",
         "autoregressive": "to change a region lacks global information, is slow, and the region leaks into what guides it; a local "
         "Transformer is made for it and tried on faces (Cao et al. 2021, abstract)",
-        "diffusion": "no semantic latent space of its own, but one is found inside the frozen network (Kwon et al. 2023, abstract)",
+        "diffusion": "no semantic latent space of its own, but one is found inside the frozen network (Kwon et al. 2022, abstract)",
     },
     "novelty": {
         "vae": "can learn training images by heart, which is neither mode collapse nor overfitting "
@@ -57,10 +57,10 @@ REFERENCES: dict[str, dict[str, str]] = {
     },
     "resources": {
         "vae": "V100-days: NVAE 18 (CIFAR-10), 160 (FFHQ-256), from GPUs and hours (Vahdat & Kautz 2020, README)",
-        "gan": "V100-days: BigGAN-deep 128-256 (ImageNet-256); StyleGAN2 64 (LSUN-Churches) (Rombach et al. 2022, table 18)",
+        "gan": "V100-days: BigGAN-deep 128-256 (ImageNet-256); StyleGAN2 64 (LSUN-Churches) (Rombach et al. 2021, table 18)",
         "autoregressive": "PixelCNN++ converges on CIFAR-10 in about 5 days of 8 Maxwell TITAN X (Salimans et al. 2017, README)",
         "diffusion": "V100-days: LDM-4 271, ADM 916 (ImageNet-256); LDM-8 18 (LSUN-Churches), converted from A100-days "
-        "(Rombach et al. 2022, table 18)",
+        "(Rombach et al. 2021, table 18)",
     },
 }
 
@@ -79,13 +79,13 @@ SOURCES = READMES | {  # as they are named above -> where they can be read
         "Karras et al. 2020": "2006.06676",
         "Ho et al. 2020": "2006.11239",
         "Song et al. 2020": "2010.02502",
-        "Child 2021": "2011.10650",
+        "Child 2020": "2011.10650",
         "Ramesh et al. 2021": "2102.12092",
         "Dhariwal & Nichol 2021": "2105.05233",
         "Cao et al. 2021": "2106.02514",
         "Van den Burg & Williams 2021": "2106.03216",
-        "Rombach et al. 2022": "2112.10752",
-        "Kwon et al. 2023": "2210.10960",
+        "Rombach et al. 2021": "2112.10752",
+        "Kwon et al. 2022": "2210.10960",
         "Carlini et al. 2023": "2301.13188",
         "Stein et al. 2023": "2306.04675",
         "Ghosh et al. 2023": "2310.11513",

@@ -7,9 +7,11 @@ import pytest
 
 import engines
 from engines import Known, Request, checkpoint, worlds
+from engines.training import cards
 from playground import figures, gallery, judges, table
 from playground.measure import stability
 from playground.measure.bench import QUICK
+from playground.trainings import shelf
 
 TRAINED = [name for world in worlds.NAMES for family in engines.FAMILIES if engines.is_trained(name := f"{world}/{family}")]
 ASKED = {"digits": ("digit", "a {}"), "faces": ("background", "a person, {} background")}  # attribute and prompt
@@ -32,6 +34,11 @@ def test_draws_what_is_asked(engine):
 
 def test_has_a_card_with_its_command(engine):
     assert f"python -m engines.training {engine.world.name}/{engine.family}" in engine.card
+    assert cards.about(type(engine), without_text=False) in engine.card
+
+
+def test_every_failure_on_the_shelf_was_recorded_with_these_weights():
+    assert all(recording.picture for exhibit in shelf.load() for recording in exhibit.recordings)
 
 
 def test_the_map_draws_from_two_numbers():

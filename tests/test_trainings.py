@@ -148,9 +148,10 @@ def test_a_shelf_records_what_is_missing_and_nothing_twice(tmp_path, monkeypatch
     assert len(ran) == len(recordings)
     records = json.loads((folder / shelf.RECORDS).read_text())
     records["vae-beta-1"]["command"] = "python -m engines.training digits/vae --minutes 99"
+    records["autoregressive-temperature-2"]["weights"] = "those of another training"
     (folder / shelf.RECORDS).write_text(json.dumps(records))
     shelf.record(folder)
-    assert len(ran) == len(recordings) + 1
+    assert len(ran) == len(recordings) + 2
 
 
 def test_a_run_whose_numbers_run_away_is_kept_if_it_drew_before(tmp_path, monkeypatch):

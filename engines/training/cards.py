@@ -26,7 +26,7 @@ tags: [{kind.family}, {world.name}]
 ---
 # {name}
 
-{sys.modules[kind.__module__].__doc__.strip()}
+{about(kind, without_text=trainer.recipe.no_text == 1)}
 
 {_how_made(world, trainer, clock, command=command, commit=commit, scale=scale, num_images=num_images)}
 
@@ -40,6 +40,11 @@ tags: [{kind.family}, {world.name}]
     (out / "README.md").write_text(card)
 
 
+def about(kind: type[Engine], *, without_text: bool) -> str:
+    """What an engine is, as its module says."""
+    return sys.modules[kind.__module__].__doc__.strip() + ("\n\nThis one was trained without text." if without_text else "")
+
+
 def write_part_card(out: Path, name: str, trainer, clock, *, command: str, commit: str, scale: str, num_images: int) -> None:
     """README.md of an autoencoder that is a part of an engine, with its figures on unseen pictures."""
     world = worlds.load(name.partition("/")[0])
@@ -49,7 +54,8 @@ license: apache-2.0
 ---
 # {name}
 
-A part of `{name.partition("-")[0]}`: {type(trainer.average).__name__}, trained on pictures alone.
+{type(trainer.average).__name__}, trained on pictures alone. A part of `{name.partition("-")[0]}`, and of every engine whose folder
+holds a copy.
 
 {_how_made(world, trainer, clock, command=command, commit=commit, scale=scale, num_images=num_images)}
 {figures}

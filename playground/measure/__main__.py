@@ -1,11 +1,11 @@
 """python -m playground.measure digits --rows quality,speed,resources
 
-Measures the engines of a world for the rows of the table and writes `checkpoints/<world>/figures.json` after each engine. Only
-novelty needs the data set, as do FID and short trainings for stability that were not run yet; for the other rows the judge ships the
-features of the real images. Measure speed on an otherwise idle machine.
+Measures the engines of a world for the rows of the table and writes `checkpoints/<world>/figures.json` after each engine. The
+data set is needed for novelty, FID and short trainings for stability that were not run yet; for all else the judge ships the features
+of the real images. Measure speed on an otherwise idle machine.
 A measurement that was killed goes on where it was, if the code is the same commit: engines whose figures of a row are there are passed
-over, and pictures are kept in `runs/drawn` as they come, those of a quick measurement beside its figures. What begins anew are the
-engine whose edits along a direction were under way, times, which are taken of all engines in turn, and costs.
+over, and pictures are kept in `runs/drawn` as they come, those of a quick measurement beside its figures. Taken again are
+the edits along directions of the engine that was being edited with, all times, since engines take turns, and costs.
 """
 
 from __future__ import annotations

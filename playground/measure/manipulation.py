@@ -1,10 +1,11 @@
 """Facial manipulation: following one fixed direction in an engine's latent space to change one thing about a face.
 
-A direction is the mean difference that one word of the prompt makes to the latents of faces drawn from the same random numbers, so it
-is found from samples, without a judge. An engine that was taught by a discriminator betters it, layer by layer, with what that learned
-to name from captions and what the changed prompts draw. It must work on other faces, whatever their prompts. Where the latent does not
-depend on the prompt (the z of a VAE), the encoder is asked what z it sees in the changed faces, without being told of the change.
-How real edited faces are is told by real faces that show what they should show: a hundred real smiles are far from real faces at large.
+A direction is the mean difference that one word of the prompt makes to the latents of faces drawn from the same random numbers, so it is
+found from samples, without a judge. An engine that was taught by a discriminator betters it, layer by layer, with what that learned to
+name from captions and what the changed prompts draw; how much each of these weighs was chosen by what the judge read. It must work on
+other faces, whatever their prompts. Where the latent does not depend on the prompt (the z of a VAE), the encoder is asked what z it sees
+in the changed faces, without being told of the change. How real edited faces are is told by real faces that show what they should show: a
+hundred real smiles are far from real faces at large.
 """
 
 from __future__ import annotations
@@ -56,7 +57,7 @@ def measure(bench: Bench) -> None:
     """Write the row's figures, engine after engine.
 
     The verdict's is `edits`, whether a direction passes every test. Beside it stands what the mean difference does that was not
-    bettered, what moving the decoder's orders does where the latent does not depend on them, what another prompt does, and how the
+    bettered, what moving what the decoder is told does where the latent does not depend on it, what another prompt does, and how the
     engine fills a hole.
     """
     real = real_faces(bench)

@@ -55,14 +55,14 @@ class Exhibit:
 
 
 def load(folder: Path = SHELF) -> list[Exhibit]:
-    """The shelf, with what was recorded in `folder`. A recording of another command than the present one does not count."""
+    """The shelf, with what was recorded in `folder`. A recording of another command, or of other weights, does not count."""
     records = _records(folder)
     shelf = []
     for exhibit in _described():
         recordings = []
         for key, label, command in _runs(exhibit):
             record, picture = records.get(key, {}), folder / f"{key}.webp"
-            if record.get("command") == command and picture.is_file():
+            if (record.get("command"), record.get("weights")) == (command, weights(command)) and picture.is_file():
                 recordings.append(Recording(label, command, picture.read_bytes(), f"{record['commit']}, {record['machine']}"))
             else:
                 recordings.append(Recording(label, command, None, ""))
@@ -88,13 +88,19 @@ def record(folder: Path = SHELF) -> None:
             out = checkpoint.ROOT.parent / WORKPLACE / key
             drawn = out / "samples.png" if out.is_dir() else out.with_suffix(".png")
             Image.open(drawn).save(folder / f"{key}.webp", lossless=True, method=6)
-            made = {"command": command, "commit": cards.commit(), "machine": device_name(torch.device("cpu"))}
+            made = {"command": command, "weights": weights(command), "commit": cards.commit(), "machine": device_name(torch.device("cpu"))}
             (folder / RECORDS).write_text(json.dumps(_records(folder) | {key: made}, indent=1, sort_keys=True) + "\n")
 
 
 def run(arguments: list[str]) -> None:
     """Run Python on a command's arguments, from the repository's folder. Raises subprocess.CalledProcessError when it fails."""
     subprocess.run([sys.executable, *arguments], cwd=checkpoint.ROOT.parent, check=True)
+
+
+def weights(command: str) -> str:
+    """Fingerprint of the weights that a command draws with; "" for a training, which begins without any."""
+    _, _, program, engine, *_ = shlex.split(command)
+    return checkpoint.fingerprint(checkpoint.ROOT / engine) if program == "engines" else ""
 
 
 def _runs(exhibit: dict) -> Iterator[tuple[str, str, str]]:

@@ -21,7 +21,7 @@ RATES = {0: "a third of the rate", 1: "the recipe's rate", 2: "three times the r
 LINE = (120, 30)  # pixels of a curve
 
 LEAD = f"""<p class="lead">Would another throw of the dice, or another learning rate, have ruined it? Each family is trained
-{len(stability.SEEDS) * len(stability.RATES)} times with {stability.SHARE:.3g} of the steps of its recipe:
+{len(stability.SEEDS) * len(stability.RATES)} times with {stability.SHARE:.3g} of the steps of an engine that shipped:
 {len(stability.SEEDS)} seeds in each row, at {len(stability.RATES)} learning rates. A run counts as failed if its numbers run away, if
 its pictures are {stability.WORSE:g} times as far from real ones as the family's best run, or if more than a fifth of the digits hardly
 occur.</p>"""
