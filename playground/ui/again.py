@@ -24,10 +24,10 @@ SECONDS = 180.0  # that it takes on two cores, until the first figures say other
 POLL = 2.0  # seconds
 TASK = "measuring"  # and a world: the name of the background's job
 
-EXPLAIN = """<p>Runs the quick form of the measurement on this server, with few pictures, in two to three minutes on two cores, and puts what
-it finds beside the committed figures. Speeds differ with the machine, and with what it does besides, and edits of faces are bettered for 5
-steps instead of 300, so they may fail here; the rest should agree within its wider intervals. Where so few pictures allow several
-words, the table says so. Training stability is quoted, not measured again.</p>"""
+EXPLAIN = """<p>Runs the quick form of the measurement on this server, with few pictures, in two to three minutes on two cores, and puts
+what it finds beside the committed figures. Speeds differ with the machine, and with what it does besides, and edits of faces are
+bettered for 5 steps instead of 300, so they may fail here; the rest should agree within its wider intervals. Where so few pictures
+allow several words, the table says so. Training stability is quoted, not measured again.</p>"""
 
 
 def build(background: Background, folder: Path, world: gr.Dropdown) -> None:
