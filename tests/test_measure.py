@@ -154,7 +154,7 @@ def test_every_figure_says_what_it_is(root, rows):
             for name, figure in named.items():
                 assert figure.n > 0, (row, engine, name)
                 assert figure.method, (row, engine, name)
-                assert ("NVIDIA H200" if name.startswith("training_") else "threads") in figure.machine
+                assert ("NVIDIA H200" if name.startswith("training_") else ", 1 thread") in figure.machine
                 assert figure.commit
                 unseeded = engine == "real" or name in UNSEEDED
                 assert figure.seed == (None if unseeded else 9), (row, engine, name)
@@ -500,7 +500,8 @@ def test_held_out_captions_name_a_pair_that_training_never_shows():
 
 def test_runs_fail_for_the_reasons_the_rule_names(root):
     bench = Bench(worlds.load("digits"), judges.load("digits", root=root), {}, 60, 0)
-    good = {"seed": 0, "rate": 1.0, "fd": 1.0, "missing": 0.0, "diverged": False, "images": 40, "commit": "abc", "machine": "one"}
+    good = {"seed": 0, "rate": 1.0, "fd": 1.0, "missing": 0.0, "diverged": False, "steps": 1520, "images": 40}
+    good |= {"commit": "abc", "machine": "one"}
     runs = [
         good,
         good | {"seed": 1, "fd": 1.1, "commit": "def"},
@@ -513,6 +514,7 @@ def test_runs_fail_for_the_reasons_the_rule_names(root):
     assert stability.failures(runs).tolist() == [False, False, False, True, True, True, False]
     named = stability.stability_figures(bench, runs)
     assert named["failures"].value == 3
+    assert "1,520 steps" in named["failures"].method
     assert named["fd, seed 0, rate 1"].n == 40
     stamps = [named[name].commit for name in ("failures", "variation", "fd, seed 0, rate 1", "fd, seed 1, rate 1")]
     assert stamps == ["abc, def", "abc, def", "abc", "def"]
@@ -558,7 +560,7 @@ def test_the_nine_runs_of_a_family_become_figures_of_no_shipped_weights(root, mo
 
     def run(bench, family, seed, rate):
         asked.append((family, seed, rate))
-        record = {"seed": seed, "rate": rate, "diverged": False, "fd": 1 + 0.1 * seed, "missing": 0.0, "images": 60}
+        record = {"seed": seed, "rate": rate, "diverged": False, "fd": 1 + 0.1 * seed, "missing": 0.0, "steps": 520, "images": 60}
         return record | {"commit": "abc", "machine": "elsewhere"}
 
     monkeypatch.setattr(stability, "run", run)
