@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 
 import pytest
 from browser import AXE, FIRST, LOOKS, pixels, serious, serve, skip, wait_until_done
@@ -11,7 +12,7 @@ from fakes import Fake, make_machine
 import engines
 from playground import figures
 from playground.figures import Figure
-from playground.ui import again
+from playground.ui import again, table_tab
 
 
 def test_the_table(open_page, fake_address):
@@ -47,6 +48,26 @@ def two_worlds():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(engines, "is_trained", lambda name: True)
         yield from serve(make_machine(Fake), FIRST)
+
+
+@pytest.fixture
+def slow_start(monkeypatch):
+    """The address of a page whose table of the world it starts with takes its time."""
+    show = table_tab.show
+
+    def show_slowly(world):
+        time.sleep(2 if world == FIRST.world else 0)
+        return show(world)
+
+    monkeypatch.setattr(engines, "is_trained", lambda name: True)
+    monkeypatch.setattr(table_tab, "show", show_slowly)
+    yield from serve(make_machine(Fake), FIRST)
+
+
+def test_a_link_to_another_world_is_not_overtaken_by_the_one_the_page_starts_with(open_page, slow_start):
+    tab = open_page(slow_start, query="?tab=table&world=faces&cell=quality.gan")
+    tab.get_by_role("heading", name="Quality: GAN").wait_for()
+    assert "of 29 claims reproduced" in tab.locator("#table").inner_text()
 
 
 def test_the_table_has_its_own_choice_of_a_world(open_page, two_worlds):

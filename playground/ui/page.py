@@ -85,8 +85,9 @@ def build(machine: Machine, start: Order | None = None) -> gr.Blocks:
             part.select(None, compared.world, None, js=f"(world) => turnTo('{name}', world)", api_visibility="private")
         shows = ((table_part, table_tab.show, table), (table_part, charts.draw, plots), (learn_part, learn_tab.show, learnt))
         quick = {"queue": False, **hidden}
-        for part, show, shown in shows:
-            gr.on([demo.load, part.select, compared.world.change], show, compared.world, shown, **quick)
+        for part, show, shown in shows:  # a world that a link chooses while the first is fetched must not be passed over
+            triggers = [demo.load, part.select, compared.world.change]
+            gr.on(triggers, show, compared.world, shown, trigger_mode="always_last", **quick)
         table_world.input(turn_to, table_world, [compared.world, *compared.chosen], **quick)
         for choice, write in ((table_world, "tableOf(world)"), (compared.world, "compareAt({ world })")):
             choice.input(None, choice, None, js=f"(world) => {write}", api_visibility="private")
