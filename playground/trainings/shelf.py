@@ -2,7 +2,7 @@
 
     python -m playground.trainings.shelf
 
-runs every command of `shelf.toml` that was not recorded yet and keeps the pictures in `checkpoints/digits/shelf/`.
+runs every command of `shelf.toml` that was not recorded yet, or with other weights, and keeps the pictures in `checkpoints/digits/shelf/`.
 """
 
 from __future__ import annotations
